@@ -1,0 +1,348 @@
+/*
+ * Machine presets, and the text form of a configuration: "PRESET key=value ...".
+ *
+ * One table of settings serves the parser and the printer, so that the two cannot disagree. The
+ * text comes from trace headers and command lines: whatever is wrong with it is told in one
+ * printable sentence.
+ */
+#include "machine_config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- presets ------------------------------------------------------------------------- */
+
+#define PRESET(NAME, SUMMARY, MB, SPLIT, HIGHPTE, CACHELINE, SWAP)                                 \
+	{                                                                                          \
+		.name = NAME, .summary = SUMMARY,                                                  \
+		.config = {                                                                        \
+			.ram_mb = MB,                                                              \
+			.split = SPLIT,                                                            \
+			.era = ERA_2_6_7,                                                          \
+			.highpte = HIGHPTE,                                                        \
+			.cacheline = CACHELINE,                                                    \
+			.swap_pages = SWAP,                                                        \
+			.files = 4,                                                                \
+			.file_pages = 16,                                                          \
+			.pool = POOL_POISON,                                                       \
+		},                                                                                 \
+	}
+
+/* clang-format off */
+const struct machine_preset machine_presets[] = {
+	PRESET("tiny", "16 MB and little swap: memory gets short soon",
+	       16, SPLIT_3_1, true, 32, 256),
+	PRESET("1g", "1 GB: lowmem and some highmem",
+	       1024, SPLIT_3_1, true, 64, 4096),
+	PRESET("32g", "32 GB: mem_map takes a third of lowmem",
+	       32768, SPLIT_3_1, true, 128, 4096),
+	PRESET("64g", "64 GB: hardly any lowmem is left",
+	       65536, SPLIT_3_1, true, 128, 4096),
+	PRESET("32g-2:2", "32 GB, user space of 2 GB, twice the lowmem",
+	       32768, SPLIT_2_2, true, 128, 4096),
+	PRESET("64g-2:2", "64 GB, user space of 2 GB, twice the lowmem",
+	       65536, SPLIT_2_2, true, 128, 4096),
+	PRESET("32g-4:4", "32 GB, separate kernel and user space of nearly 4 GB each",
+	       32768, SPLIT_4_4, true, 128, 4096),
+	PRESET("64g-4:4", "64 GB, separate kernel and user space of nearly 4 GB each",
+	       65536, SPLIT_4_4, true, 128, 4096),
+	PRESET("1g-lowpte", "1 GB with page tables in lowmem: addresses of entries are 4 bytes",
+	       1024, SPLIT_3_1, false, 64, 4096),
+	{.name = NULL},
+};
+
+static const struct {
+	const char *alias, *name;
+} aliases[] = {
+	{"32g-3:1", "32g"},
+	{"64g-3:1", "64g"},
+};
+/* clang-format on */
+
+const struct machine_preset *machine_preset_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+		if (!strcmp(aliases[i].alias, name))
+			name = aliases[i].name;
+	}
+	for (const struct machine_preset *preset = machine_presets; preset->name; preset++) {
+		if (!strcmp(preset->name, name))
+			return preset;
+	}
+	return NULL;
+}
+
+/* ---- settings -------------------------------------------------------------------------- */
+
+/*
+ * A setting is a number in [min, max], or one of CHOICES, a NULL-terminated list. get and set
+ * hide what C type the field has; a choice is its position, or the number that it spells.
+ */
+struct setting {
+	const char *key;
+	uint32_t min, max;
+	const char *const *choices;
+	bool numeric; /* the choices are numbers, and stand for themselves */
+	uint32_t (*get)(const struct machine_config *config);
+	void (*set)(struct machine_config *config, uint32_t value);
+};
+
+#define FIELD(field, type)                                                                         \
+	static uint32_t get_##field(const struct machine_config *config)                           \
+	{                                                                                          \
+		return (uint32_t)config->field;                                                    \
+	}                                                                                          \
+	static void set_##field(struct machine_config *config, uint32_t value)                     \
+	{                                                                                          \
+		config->field = (type)value;                                                       \
+	}
+
+FIELD(ram_mb, uint32_t)
+FIELD(split, enum split)
+FIELD(era, enum era)
+FIELD(highpte, bool)
+FIELD(cacheline, uint32_t)
+FIELD(swap_pages, uint32_t)
+FIELD(files, uint32_t)
+FIELD(file_pages, uint32_t)
+FIELD(pool, enum pool_mode)
+FIELD(stop_on_refusal, bool)
+
+static const char *const splits[] = {"3:1", "2:2", "4:4", NULL};
+static const char *const eras[] = {"2.6.6", "2.6.7", NULL};
+static const char *const lines[] = {"32", "64", "128", NULL};
+static const char *const pools[] = {"poison", "recycle", NULL};
+
+#define NUMBER(key, min, max, field)                                                               \
+	{                                                                                          \
+		key, min, max, NULL, false, get_##field, set_##field                               \
+	}
+#define CHOICE(key, names, field)                                                                  \
+	{                                                                                          \
+		key, 0, 0, names, false, get_##field, set_##field                                  \
+	}
+
+static const struct setting settings[] = {
+	NUMBER("ram", 16, 65536, ram_mb),
+	CHOICE("split", splits, split),
+	CHOICE("era", eras, era),
+	NUMBER("highpte", 0, 1, highpte),
+	{"cacheline", 0, 0, lines, true, get_cacheline, set_cacheline},
+	NUMBER("swap", 0, 0xffffff, swap_pages),
+	NUMBER("files", 0, FILE_MAX, files),
+	NUMBER("file_pages", 0, 65536, file_pages),
+	CHOICE("pool", pools, pool),
+	NUMBER("stop_on_refusal", 0, 1, stop_on_refusal),
+};
+#define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+/* ---- parsing ----------------------------------------------------------------------------- */
+
+#define WORD_MAX 31u
+
+/* A word of the text, fit to be printed. */
+struct word {
+	char text[WORD_MAX + 1];
+	bool too_long;
+};
+
+static bool is_separator(char c)
+{
+	return c == ' ' || c == '\t' || c == ',';
+}
+
+/* Take the next word off *TEXT; false: there is none. */
+static bool next_word(const char **text, struct word *word)
+{
+	size_t n = 0, len = 0;
+	const char *p = *text;
+
+	while (is_separator(*p))
+		p++;
+	if (!*p)
+		return false;
+	for (; *p && !is_separator(*p); p++, len++) {
+		if (n < WORD_MAX)
+			word->text[n++] = *p > ' ' && *p < 0x7f ? *p : '?';
+	}
+	word->text[n] = '\0';
+	word->too_long = len > WORD_MAX;
+	*text = p;
+	return true;
+}
+
+/* Decimal digits and nothing else, at most MAX. */
+static bool parse_number(const char *text, uint32_t max, uint32_t *value)
+{
+	uint64_t n = 0;
+
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		n = n * 10 + (uint32_t)(*text - '0');
+		if (n > max)
+			return false;
+	}
+	*value = (uint32_t)n;
+	return true;
+}
+
+static bool parse_choice(const struct setting *setting, const char *text, uint32_t *value)
+{
+	for (uint32_t i = 0; setting->choices[i]; i++) {
+		if (strcmp(setting->choices[i], text))
+			continue;
+		*value = i;
+		return !setting->numeric || parse_number(text, UINT32_MAX, value);
+	}
+	return false;
+}
+
+static bool parse_value(const struct setting *setting, const char *text, uint32_t *value)
+{
+	if (setting->choices)
+		return parse_choice(setting, text, value);
+	return parse_number(text, setting->max, value) && *value >= setting->min;
+}
+
+/* Append "a, b, c" to BUF. */
+static void append_names(char *buf, size_t size, const char *name, bool first)
+{
+	size_t used = strlen(buf);
+
+	snprintf(buf + used, size - used, "%s%s", first ? "" : ", ", name);
+}
+
+static int unknown_preset(const char *name, char *error, size_t size)
+{
+	snprintf(error, size, "no machine preset \"%s\"; there are ", name);
+	for (size_t i = 0; machine_presets[i].name; i++)
+		append_names(error, size, machine_presets[i].name, i == 0);
+	return -EINVAL;
+}
+
+static int unknown_key(const char *key, char *error, size_t size)
+{
+	snprintf(error, size, "no machine setting \"%s\"; there are ", key);
+	for (size_t i = 0; i < NR_SETTINGS; i++)
+		append_names(error, size, settings[i].key, i == 0);
+	return -EINVAL;
+}
+
+static int bad_value(const struct setting *setting, const char *value, char *error, size_t size)
+{
+	if (!setting->choices) {
+		snprintf(error, size, "machine setting %s=%s is not a number from %u to %u",
+			 setting->key, value, (unsigned int)setting->min,
+			 (unsigned int)setting->max);
+		return -EINVAL;
+	}
+	snprintf(error, size, "machine setting %s=%s is not one of ", setting->key, value);
+	for (size_t i = 0; setting->choices[i]; i++)
+		append_names(error, size, setting->choices[i], i == 0);
+	return -EINVAL;
+}
+
+/* One "key=value". SEEN: a bit per setting that was given before. */
+static int parse_setting(struct machine_config *config, char *text, uint32_t *seen, char *error,
+			 size_t size)
+{
+	char *equals = strchr(text, '=');
+	uint32_t value;
+	size_t i;
+
+	if (!equals) {
+		snprintf(error, size, "expected key=value in the machine settings, got \"%s\"",
+			 text);
+		return -EINVAL;
+	}
+	*equals = '\0';
+	for (i = 0; i < NR_SETTINGS && strcmp(settings[i].key, text); i++)
+		;
+	if (i == NR_SETTINGS)
+		return unknown_key(text, error, size);
+	if (*seen & 1u << i) {
+		snprintf(error, size, "machine setting %s is given twice", text);
+		return -EINVAL;
+	}
+	*seen |= 1u << i;
+	if (!parse_value(&settings[i], equals + 1, &value))
+		return bad_value(&settings[i], equals + 1, error, size);
+	settings[i].set(config, value);
+	return 0;
+}
+
+int machine_config_parse(struct machine_config *config, const char *text, char *error,
+			 size_t error_size)
+{
+	const struct machine_preset *preset;
+	struct machine_config parsed;
+	uint32_t seen = 0;
+	struct word word;
+
+	if (!next_word(&text, &word)) {
+		snprintf(error, error_size, "no machine preset is named");
+		return -EINVAL;
+	}
+	preset = word.too_long ? NULL : machine_preset_find(word.text);
+	if (!preset)
+		return unknown_preset(word.text, error, error_size);
+	parsed = preset->config;
+	while (next_word(&text, &word)) {
+		int err;
+
+		if (word.too_long) {
+			snprintf(error, error_size, "machine setting \"%s...\" is too long",
+				 word.text);
+			return -EINVAL;
+		}
+		err = parse_setting(&parsed, word.text, &seen, error, error_size);
+		if (err)
+			return err;
+	}
+	*config = parsed;
+	return 0;
+}
+
+/* ---- printing ------------------------------------------------------------------------------ */
+
+/* All settings at once are shorter than this. */
+#define TEXT_MAX 256u
+
+static void print_setting(const struct setting *setting, uint32_t value, char *buf, size_t size)
+{
+	size_t used = strlen(buf);
+
+	if (setting->choices && !setting->numeric)
+		snprintf(buf + used, size - used, " %s=%s", setting->key, setting->choices[value]);
+	else
+		snprintf(buf + used, size - used, " %s=%u", setting->key, (unsigned int)value);
+}
+
+/* CONFIG as what differs from PRESET. */
+static void print_from(const struct machine_preset *preset, const struct machine_config *config,
+		       char *buf, size_t size)
+{
+	snprintf(buf, size, "%s", preset->name);
+	for (size_t i = 0; i < NR_SETTINGS; i++) {
+		uint32_t value = settings[i].get(config);
+
+		if (value != settings[i].get(&preset->config))
+			print_setting(&settings[i], value, buf, size);
+	}
+}
+
+void machine_config_print(const struct machine_config *config, char *buf, size_t size)
+{
+	char best[TEXT_MAX] = "", text[TEXT_MAX];
+
+	for (const struct machine_preset *preset = machine_presets; preset->name; preset++) {
+		print_from(preset, config, text, sizeof(text));
+		if (!*best || strlen(text) < strlen(best))
+			memcpy(best, text, sizeof(best));
+	}
+	snprintf(buf, size, "%s", best);
+}

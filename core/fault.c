@@ -1,0 +1,335 @@
+/*
+ * Page faults: what happens when a program touches a page.
+ *
+ *   user_access      the hardware walk, and faults until it succeeds
+ *   handle_mm_fault  by what the entry is:
+ *     none, file       do_anonymous_page: zero page, or a fresh page
+ *                      do_no_page: the file's page, or at once a private copy
+ *     swap             do_swap_page
+ *     read-only        do_wp_page: reuse if the page is ours alone, else copy
+ *
+ * A step that allocates may run reclaim, and reclaim may unmap anything, even the page being
+ * copied: whoever has allocated compares the entry with what it was, and gives up quietly if it
+ * changed; the access is then walked again.
+ *
+ * The reverse map hears of a mapping before the entry is written, because it may refuse (no
+ * memory). A refused fault leaves nothing behind.
+ */
+#include "internal.h"
+
+/* With reclaim at every allocation a page might be taken away as often as it is brought in. */
+#define FAULT_TRIES 64
+
+/* The entry changed under us: not an error, look again. */
+#define FAULT_RETRY (-EAGAIN)
+
+struct fault {
+	struct machine *machine;
+	struct vma *vma;
+	uint32_t vpn;
+	bool write;
+	struct ptep pte;
+	pte_t entry; /* as found */
+};
+
+/* ---- bringing in and mapping ------------------------------------------------------------ */
+
+/* A fresh anonymous page with content TOKEN for this fault. */
+static int new_anon_page(const struct fault *f, enum fill_kind from, uint64_t token,
+			 struct page **result)
+{
+	struct machine *machine = f->machine;
+	struct page *page;
+	int err = anon_prepare(machine, f->vma);
+
+	if (err)
+		return err;
+	page = page_alloc(machine, GFP_HIGHUSER);
+	if (!page)
+		return -ENOMEM;
+	if (ptep_get(f->pte) != f->entry) {
+		page_put(machine, page);
+		return FAULT_RETRY;
+	}
+	page->flags |= PG_ANON;
+	page->token = token;
+	event_log(machine, EVENT_FILL, (uint8_t)from, f->vma->mm->id, f->vpn, token);
+	*result = page;
+	return 0;
+}
+
+/*
+ * Map PAGE with protection PROT; our reference becomes the mapping's, or is dropped on
+ * -ENOMEM. OLD: the page that was mapped here and is replaced, whose mapping's reference
+ * is dropped, or NULL.
+ */
+static int map_page(const struct fault *f, struct page *page, uint32_t prot, struct page *old)
+{
+	int err = page_add_rmap(f->machine, page, f->vma, f->vpn, f->pte);
+
+	if (err) {
+		page_put(f->machine, page);
+		return err;
+	}
+	if (old)
+		page_remove_rmap(f->machine, old, f->vma, f->vpn, f->pte);
+	pte_set(f->machine, f->pte, pte_mk(page->pfn, prot));
+	if (old)
+		page_put(f->machine, old);
+	return 0;
+}
+
+/* The area's protection; a write fault makes its entry writable and dirty. */
+static uint32_t fault_prot(const struct fault *f)
+{
+	uint32_t prot = prot_of_flags(f->vma->flags);
+
+	return f->write ? prot | PTE_RW | PTE_D : prot;
+}
+
+/* ---- none -------------------------------------------------------------------------------- */
+
+static int do_anonymous_page(const struct fault *f)
+{
+	uint32_t prot = fault_prot(f);
+	struct page *page;
+	int err;
+
+	if (!f->write) {
+		pte_set(f->machine, f->pte,
+			pte_mk(f->machine->zero_page->pfn, prot & ~PTE_RW));
+		return 0;
+	}
+	err = new_anon_page(f, FILL_ZERO, 0, &page);
+	if (err)
+		return err;
+	err = map_page(f, page, prot, NULL);
+	if (err)
+		return err;
+	lru_add(f->machine, page, true);
+	mark_page_accessed(f->machine, page);
+	return 0;
+}
+
+/* A write to a private mapping copies the file's page at once, instead of mapping it read-only
+ * and faulting again. */
+static int map_private_copy(const struct fault *f, struct page *cached)
+{
+	struct page *copy;
+	int err = new_anon_page(f, FILL_COPY, cached->token, &copy);
+
+	page_put(f->machine, cached);
+	if (err)
+		return err;
+	err = map_page(f, copy, fault_prot(f), NULL);
+	if (err)
+		return err;
+	lru_add(f->machine, copy, true);
+	return 0;
+}
+
+static int do_no_page(const struct fault *f)
+{
+	struct page *page;
+	int err;
+
+	if (!f->vma->file)
+		return do_anonymous_page(f);
+	err = file_getpage(f->machine, f->vma->file, vma_index_of_vpn(f->vma, f->vpn), &page);
+	if (err)
+		return err;
+	mark_page_accessed(f->machine, page);
+	if (f->write && !(f->vma->flags & VM_SHARED))
+		return map_private_copy(f, page);
+	return map_page(f, page, fault_prot(f), NULL);
+}
+
+/* ---- swapped ------------------------------------------------------------------------------- */
+
+/*
+ * The entry's count of the slot goes, the cache's stays: the slot is kept for a next time
+ * while there is room. Order matters for who is exclusive: the entry's count first, then the
+ * cache if swap is getting full, then the question.
+ */
+static int do_swap_page(const struct fault *f)
+{
+	struct machine *machine = f->machine;
+	swp_entry_t entry = pte_to_swp(f->entry);
+	uint32_t prot = prot_of_flags(f->vma->flags);
+	struct page *page;
+	int err = anon_prepare(machine, f->vma);
+
+	if (err)
+		return err;
+	err = swapin_page(machine, entry, &page);
+	if (err)
+		return err;
+	MM_ASSERT(ptep_get(f->pte) == f->entry);
+	mark_page_accessed(machine, page);
+	err = page_add_rmap(machine, page, f->vma, f->vpn, f->pte);
+	if (err) {
+		page_put(machine, page);
+		return err;
+	}
+	swap_free(machine, entry);
+	if (vm_swap_full(machine))
+		remove_exclusive_swap_page(machine, page);
+	if (f->write && can_share_swap_page(machine, page))
+		prot |= PTE_RW | PTE_D;
+	/* A write to a page that others use too finds it read-only and faults once more. */
+	pte_set(machine, f->pte, pte_mk(page->pfn, prot));
+	return 0;
+}
+
+/* ---- write-protected ------------------------------------------------------------------------ */
+
+static int reuse_page(const struct fault *f)
+{
+	pte_set(f->machine, f->pte, f->entry | PTE_RW | PTE_D | PTE_A);
+	return 0;
+}
+
+static int copy_page(const struct fault *f, struct page *old)
+{
+	struct page *new;
+	int err;
+
+	/* Reclaim may unmap the page, but not free or reuse it while we hold it. */
+	page_get(old);
+	err = new_anon_page(f, FILL_COPY, old->token, &new);
+	if (!err)
+		err = map_page(f, new, fault_prot(f), old);
+	if (!err)
+		lru_add(f->machine, new, true);
+	page_put(f->machine, old);
+	return err;
+}
+
+static int do_wp_page(const struct fault *f)
+{
+	struct machine *machine = f->machine;
+	struct page *old = pfn_to_page(machine, pte_pfn(f->entry));
+
+	if (old->flags & PG_RESERVED) {
+		struct page *new;
+		int err = new_anon_page(f, FILL_ZERO, old->token, &new);
+
+		if (!err)
+			err = map_page(f, new, fault_prot(f), NULL);
+		if (!err)
+			lru_add(machine, new, true);
+		return err;
+	}
+	/* Shared pages are writable from the first fault on; if one is not, writing is right. */
+	if (f->vma->flags & VM_SHARED)
+		return reuse_page(f);
+	if (can_share_swap_page(machine, old))
+		return reuse_page(f);
+	return copy_page(f, old);
+}
+
+/* ---- dispatch ------------------------------------------------------------------------------- */
+
+static int handle_pte_fault(const struct fault *f)
+{
+	if (pte_swap(f->entry))
+		return do_swap_page(f);
+	/* A file entry is where a nonlinear page was; areas here are linear. */
+	if (!pte_present(f->entry))
+		return do_no_page(f);
+	if (f->write && !pte_write(f->entry))
+		return do_wp_page(f);
+	pte_set(f->machine, f->pte, f->entry | PTE_A | (f->write ? PTE_D : 0));
+	return 0;
+}
+
+int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool write)
+{
+	struct fault f = {.machine = machine, .vma = vma, .vpn = vpn, .write = write};
+	int err = pte_alloc(machine, vma->mm, vpn, &f.pte);
+
+	if (err)
+		return err;
+	f.entry = ptep_get(f.pte);
+	err = handle_pte_fault(&f);
+	return err == FAULT_RETRY ? 0 : err;
+}
+
+/* ---- access --------------------------------------------------------------------------------- */
+
+/* What the processor does. The page, or NULL: it faults. */
+static struct page *hardware_walk(struct machine *machine, struct ptep pte, bool write)
+{
+	const uint32_t need = write ? PTE_P | PTE_US | PTE_RW : PTE_P | PTE_US;
+	const uint32_t mark = write ? PTE_A | PTE_D : PTE_A;
+	pte_t entry;
+
+	if (!pte.table)
+		return NULL;
+	entry = ptep_get(pte);
+	if ((entry & need) != need)
+		return NULL;
+	if ((entry & mark) != mark)
+		pte_set(machine, pte, entry | mark);
+	return pfn_to_page(machine, pte_pfn(entry));
+}
+
+/*
+ * Lower the start of a stack to VPN. No area can be in the way: VMA is the first that ends
+ * above VPN. The new part has no pages; its index runs on downward.
+ */
+static int expand_stack(struct machine *machine, struct vma *vma, uint32_t vpn)
+{
+	uint32_t grow = vma->start - vpn;
+	int err;
+
+	if (!(vma->flags & VM_GROWSDOWN) || vma->end - vpn > STACK_PAGES_MAX)
+		return RES_SEGV;
+	err = anon_prepare(machine, vma);
+	if (err)
+		return err;
+	vma_set_bounds(machine, vma, vpn, vma->end, vma->pgoff - grow);
+	vma_account(machine, vma->mm, vma->flags, (int32_t)grow);
+	return 0;
+}
+
+/* The checks of do_page_fault: an area, and its permission. PROT_WRITE alone does not let a
+ * read fault in. */
+static int fault_area(struct machine *machine, struct mm *mm, uint32_t vpn, bool write,
+		      struct vma **result)
+{
+	struct vma *vma = find_vma(mm, vpn);
+
+	if (!vma)
+		return RES_SEGV;
+	if (vpn < vma->start) {
+		int err = expand_stack(machine, vma, vpn);
+
+		if (err)
+			return err;
+	}
+	*result = vma;
+	return vma->flags & (write ? VM_WRITE : VM_READ | VM_EXEC) ? 0 : RES_SEGV;
+}
+
+int user_access(struct machine *machine, struct mm *mm, uint32_t vpn, bool write,
+		struct page **page)
+{
+	for (uint32_t i = 0; i < FAULT_TRIES; i++) {
+		struct vma *vma;
+		int err;
+
+		*page = hardware_walk(machine, pte_lookup(mm, vpn), write);
+		if (*page)
+			return 0;
+		err = fault_area(machine, mm, vpn, write, &vma);
+		if (err)
+			return err;
+		err = handle_mm_fault(machine, vma, vpn, write);
+		if (err)
+			return err;
+	}
+	/* Memory is so short that reclaim takes the page away before it is used. */
+	machine->last_op.alloc_failed = true;
+	return -ENOMEM;
+}

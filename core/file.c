@@ -1,0 +1,354 @@
+/*
+ * Files: the page cache, shared memory, truncation, read(2) and write(2).
+ *
+ * A file is its address_space. `pages` holds the cached page of an offset; `store` holds
+ * what there is behind the cache:
+ *
+ *              FILE_DISK                    FILE_SHMEM
+ *   cached     page, dirty or clean         page; there is no store entry
+ *   stored     token of the last writeback  swap entry: the file owns one count of the slot
+ *   neither    boot content or zeros        boot content or zeros
+ *
+ * Boot content is not stored anywhere: below boot_pages an offset without an entry reads as
+ * token_file(), and truncation lowers boot_pages for ever. A token that is stored is never 0
+ * below boot_pages, so that an absent word in the store is not ambiguous.
+ *
+ * References: the cache has one on each of its pages, each mapping has one.
+ */
+#include "internal.h"
+
+static struct address_space *file_create(struct machine *machine, uint32_t id, enum file_kind kind)
+{
+	struct address_space *file = kobj_alloc(machine, INODE);
+
+	if (!file)
+		return NULL;
+	file->id = id;
+	file->kind = kind;
+	file->users = 1; /* its name, or who is about to map it */
+	TAILQ_INIT(&file->i_mmap);
+	TAILQ_INSERT_TAIL(&machine->file_list, file, link);
+	return file;
+}
+
+/* f0..f7; the first config.files of them have content. */
+void file_boot(struct machine *machine)
+{
+	uint32_t i;
+
+	TAILQ_INIT(&machine->file_list);
+	machine->next_file_id = FILE_MAX;
+	for (i = 0; i < FILE_MAX; i++) {
+		struct address_space *file =
+			file_create(machine, i, i % 2 ? FILE_SHMEM : FILE_DISK);
+
+		MM_ASSERT(file);
+		if (i < machine->config.files)
+			file->npages = file->boot_pages = machine->config.file_pages;
+		machine->files[i] = file;
+	}
+}
+
+/* The objects themselves go with their pools. */
+void file_reset(struct machine *machine)
+{
+	TAILQ_INIT(&machine->file_list);
+	memset(machine->files, 0, sizeof(machine->files));
+	machine->next_file_id = 0;
+}
+
+struct address_space *file_by_number(struct machine *machine, uint32_t file)
+{
+	MM_ASSERT(file < FILE_MAX);
+	return machine->files[file];
+}
+
+struct address_space *shmem_create(struct machine *machine, uint32_t npages)
+{
+	struct address_space *file = file_create(machine, machine->next_file_id, FILE_SHMEM);
+
+	if (!file)
+		return NULL;
+	machine->next_file_id++;
+	file->unlinked = true;
+	file->npages = npages;
+	return file;
+}
+
+void file_get(struct address_space *file) { file->users++; }
+
+/* ---- the cache --------------------------------------------------------------------- */
+
+struct page *file_find_page(const struct address_space *file, uint32_t index)
+{
+	return (struct page *)(uintptr_t)radix_get(file->pages, index);
+}
+
+/* PAGE, which nobody else knows, joins the cache. */
+static int cache_page(struct machine *machine, struct address_space *file, uint32_t index,
+		      struct page *page)
+{
+	int err = radix_set(machine, &file->pages, index, (uintptr_t)page);
+
+	if (err)
+		return err;
+	page_get(page);
+	page->mapping = file;
+	page->index = index;
+	file->nrcached++;
+	lru_add(machine, page, false);
+	return 0;
+}
+
+void file_remove_page(struct machine *machine, struct page *page)
+{
+	struct address_space *file = page->mapping;
+
+	MM_ASSERT(file && file_find_page(file, page->index) == page);
+	MM_ASSERT(page->mapcount == 0);
+	(void)radix_set(machine, &file->pages, page->index, 0);
+	file->nrcached--;
+	page->mapping = NULL;
+	page->index = 0;
+	page_put(machine, page);
+}
+
+/*
+ * What PAGE holds after it was read in: fills token and flags, says from where. A page of
+ * shared memory that was in swap takes its content along and gives the slot back.
+ */
+static enum fill_kind read_store(struct machine *machine, struct page *page)
+{
+	struct address_space *file = page->mapping;
+	uint64_t word = radix_get(file->store, page->index);
+
+	if (word && file->kind == FILE_SHMEM) {
+		swp_entry_t entry = (swp_entry_t)word;
+
+		MM_ASSERT(swap_slot(machine, entry)->written);
+		page->token = swap_slot(machine, entry)->token;
+		page->flags |= PG_DIRTY;
+		(void)radix_set(machine, &file->store, page->index, 0);
+		swap_free(machine, entry);
+		machine->swapins++;
+		return FILL_SWAP;
+	}
+	if (word) {
+		page->token = word;
+		return FILL_FILE;
+	}
+	if (page->index < file->boot_pages) {
+		page->token = token_file(file->id, page->index);
+		/* Shared memory has no other copy of it. */
+		if (file->kind == FILE_SHMEM)
+			page->flags |= PG_DIRTY;
+		return FILL_FILE;
+	}
+	return FILL_ZERO;
+}
+
+/* file_getpage, whatever the file's size. */
+static int grab_page(struct machine *machine, struct address_space *file, uint32_t index,
+		     struct page **result)
+{
+	struct page *page = file_find_page(file, index);
+	enum fill_kind from;
+	int err;
+
+	if (page) {
+		page_get(page);
+		*result = page;
+		return 0;
+	}
+	page = page_alloc(machine, GFP_HIGHUSER);
+	if (!page)
+		return -ENOMEM;
+	err = cache_page(machine, file, index, page);
+	if (err) {
+		page_put(machine, page);
+		return err;
+	}
+	from = read_store(machine, page);
+	event_log(machine, EVENT_FILL, (uint8_t)from, 0, index, page->token);
+	*result = page;
+	return 0;
+}
+
+int file_getpage(struct machine *machine, struct address_space *file, uint32_t index,
+		 struct page **page)
+{
+	if (index >= file->npages)
+		return RES_BUS;
+	return grab_page(machine, file, index, page);
+}
+
+/* ---- writing back --------------------------------------------------------------------- */
+
+/* The content moves to a swap slot, and the page leaves the cache. */
+static int shmem_writepage(struct machine *machine, struct page *page)
+{
+	struct address_space *file = page->mapping;
+	swp_entry_t entry = swap_get_slot(machine);
+	struct swap_slot *slot;
+	int err;
+
+	if (!entry)
+		return -ENOSPC;
+	err = radix_set(machine, &file->store, page->index, entry);
+	if (err) {
+		swap_free(machine, entry);
+		return err;
+	}
+	slot = swap_slot(machine, entry);
+	slot->token = page->token;
+	slot->written = true;
+	page->flags &= ~PG_DIRTY;
+	machine->swapouts++;
+	file_remove_page(machine, page);
+	return 0;
+}
+
+static int disk_writepage(struct machine *machine, struct page *page)
+{
+	struct address_space *file = page->mapping;
+	int err = radix_set(machine, &file->store, page->index, page->token);
+
+	if (!err)
+		page->flags &= ~PG_DIRTY;
+	return err;
+}
+
+int file_writepage(struct machine *machine, struct page *page)
+{
+	MM_ASSERT(page->mapcount == 0);
+	if (page->mapping->kind == FILE_SHMEM)
+		return shmem_writepage(machine, page);
+	return disk_writepage(machine, page);
+}
+
+/* ---- size ----------------------------------------------------------------------------- */
+
+/* Clear the entries of all areas for offsets from FIRST on, private copies included. */
+static void unmap_from(struct machine *machine, struct address_space *file, uint32_t first)
+{
+	struct vma *vma;
+
+	TAILQ_FOREACH (vma, &file->i_mmap, shared) {
+		uint32_t npages = vma->end - vma->start;
+
+		if (vma->pgoff >= first)
+			zap_range(machine, vma, vma->start, vma->end);
+		else if (first - vma->pgoff < npages)
+			zap_range(machine, vma, vma->start + (first - vma->pgoff), vma->end);
+	}
+}
+
+/* Forget cached pages and stored content from offset FIRST on. */
+static void drop_from(struct machine *machine, struct address_space *file, uint32_t first)
+{
+	uint32_t index;
+	uint64_t word;
+
+	for (index = first; radix_next(file->pages, &index, &word); index++) {
+		struct page *page = (struct page *)(uintptr_t)word;
+
+		page->flags &= ~PG_DIRTY;
+		file_remove_page(machine, page);
+	}
+	for (index = first; radix_next(file->store, &index, &word); index++) {
+		(void)radix_set(machine, &file->store, index, 0);
+		if (file->kind == FILE_SHMEM)
+			swap_free(machine, (swp_entry_t)word);
+	}
+}
+
+/*
+ * Growing changes the size alone: the new pages are holes. Shrinking takes the size down
+ * first, so that no fault can bring back what is being cut off, as vmtruncate does.
+ */
+int do_truncate(struct machine *machine, struct address_space *file, uint32_t npages)
+{
+	bool shrinks = npages < file->npages;
+
+	if (npages > FILE_PAGES_MAX)
+		return -EFBIG;
+	file->npages = npages;
+	if (!shrinks)
+		return 0;
+	if (file->boot_pages > npages)
+		file->boot_pages = npages;
+	unmap_from(machine, file, npages);
+	drop_from(machine, file, npages);
+	return 0;
+}
+
+void file_put(struct machine *machine, struct address_space *file)
+{
+	MM_ASSERT(file->users > 0);
+	if (--file->users)
+		return;
+	MM_ASSERT(TAILQ_EMPTY(&file->i_mmap));
+	drop_from(machine, file, 0);
+	radix_free(machine, &file->pages);
+	radix_free(machine, &file->store);
+	TAILQ_REMOVE(&machine->file_list, file, link);
+	kobj_free(machine, INODE, file);
+}
+
+/* ---- read(2), write(2) --------------------------------------------------------------- */
+
+int file_read(struct machine *machine, struct address_space *file, uint32_t index,
+	      uint64_t *token)
+{
+	struct page *page;
+	int err;
+
+	if (index >= file->npages)
+		return -ENODATA;
+	err = grab_page(machine, file, index, &page);
+	if (err)
+		return err;
+	mark_page_accessed(machine, page);
+	*token = page->token;
+	page_put(machine, page);
+	return 0;
+}
+
+int file_write(struct machine *machine, struct address_space *file, uint32_t index,
+	       uint64_t token)
+{
+	struct page *page;
+	int err;
+
+	if (index >= FILE_PAGES_MAX)
+		return -EFBIG;
+	err = grab_page(machine, file, index, &page);
+	if (err)
+		return err;
+	page->token = token;
+	page->flags |= PG_DIRTY;
+	mark_page_accessed(machine, page);
+	if (file->npages <= index)
+		file->npages = index + 1;
+	page_put(machine, page);
+	return 0;
+}
+
+int op_truncate(struct machine *machine, struct mm *mm, const struct op *op,
+		struct result *result)
+{
+	return do_truncate(machine, file_by_number(machine, op->args[0]), op->args[1]);
+}
+
+int op_fread(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	return file_read(machine, file_by_number(machine, op->args[0]), op->args[1],
+			 &result->token);
+}
+
+int op_fwrite(struct machine *machine, struct mm *mm, const struct op *op,
+	      struct result *result)
+{
+	return file_write(machine, file_by_number(machine, op->args[0]), op->args[1],
+			  token_write(op->serial));
+}

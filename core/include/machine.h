@@ -1,0 +1,153 @@
+/*
+ * A machine: one whole simulated i386 PAE computer with one reverse map.
+ *
+ *   struct machine *m = machine_create(&config, rmap_find("anon_vma"));
+ *   machine_apply(m, &op, &result);       one operation
+ *   machine_events(m, &n);                what it did to page tables and reverse map
+ *   machine_recount(m, buf, size);        recompute everything and compare
+ *   machine_reset(m);                     as freshly created, at the price of what was used
+ *
+ * Machines share nothing. The same ops give the same results and events, always.
+ */
+#ifndef RMAPFUZZ_MACHINE_H
+#define RMAPFUZZ_MACHINE_H
+
+#include "machine_config.h"
+#include "rmap.h"
+#include "trace.h"
+
+/* ---- life -------------------------------------------------------------------- */
+
+/* Boot: zones, files, process 0 with an empty address space. CONFIG is copied. Host memory
+ * exhaustion aborts; everything else is the trace's business. */
+struct machine *machine_create(const struct machine_config *config, const struct rmap_ops *rmap);
+void machine_destroy(struct machine *machine);
+/* Back to the state after machine_create. */
+void machine_reset(struct machine *machine);
+/* The same with another configuration. */
+void machine_reconfigure(struct machine *machine, const struct machine_config *config);
+
+const struct machine_config *machine_config(const struct machine *machine);
+const struct rmap_ops *machine_rmap(const struct machine *machine);
+
+/* ---- operations ---------------------------------------------------------------- */
+
+/*
+ * Do OP (refs == 0: see op_resolve). Always returns; refusals are in RESULT. Events of the
+ * previous op are forgotten.
+ */
+void machine_apply(struct machine *machine, const struct op *op, struct result *result);
+
+/* End every process, drop all caches and swap; what remains is a leak (machine_leaks). */
+void machine_shutdown(struct machine *machine);
+/* After machine_shutdown: NULL, or a sentence on what is left (objects, frames, slots). */
+const char *machine_leaks(struct machine *machine, char *buf, size_t size);
+
+/* Facts about the last op that explain its result. */
+struct op_trace {
+	bool alloc_failed;    /* some allocation failed: ordered by the trace, or for want of memory */
+	bool meta_failed;     /* one of the backend's did, by order of the trace */
+	uint32_t allocs;      /* engine allocations made */
+	uint32_t meta_allocs; /* backend allocations made */
+	uint32_t area_allocs; /* of allocs, those of an area: designs that merge less make more */
+};
+const struct op_trace *machine_last_op(const struct machine *machine);
+
+/* ---- events -------------------------------------------------------------------- */
+
+enum event_kind {
+	EVENT_PTE,        /* an entry of (mm, vpn) was written: value is the new entry */
+	EVENT_WALK,       /* a walk begins: why in `aux` (enum walk_reason), value = mapcount;
+			     (mm, vpn) names the page by its first census entry */
+	EVENT_CENSUS,     /* the page tables: (mm, vpn) maps the page */
+	EVENT_VISIT,      /* the backend: (mm, vpn) maps the page; aux = enum rmap_answer */
+	EVENT_STALE,      /* the backend showed (mm, vpn), but that entry does not map the page */
+	EVENT_WALK_END,   /* value = mapcount after it */
+	EVENT_FILL,       /* a page came in: aux = enum fill_kind, value = its token */
+};
+enum walk_reason { WALK_REFERENCED, WALK_UNMAP };
+/* Where a page that came in got its content from. */
+enum fill_kind { FILL_ZERO, FILL_FILE, FILL_SWAP, FILL_COPY };
+
+struct event {
+	uint8_t kind; /* enum event_kind */
+	uint8_t aux;
+	uint16_t mm;  /* mm->id */
+	uint32_t vpn;
+	uint64_t value;
+};
+/* Events of the last op, oldest first. Valid until the next op. */
+const struct event *machine_events(const struct machine *machine, size_t *n);
+/* A running hash over all results and events since boot, except backend order inside a walk:
+ * equal for equal behaviour on every host and in every build. */
+uint64_t machine_hash(const struct machine *machine);
+
+/* ---- views: what an observer may know ------------------------------------------- */
+
+struct page_view {
+	bool mapped;       /* there is an area here */
+	uint32_t vm_flags; /* its flags */
+	bool file;         /* it maps a file or shared memory */
+	pte_t pte;         /* 0 if none */
+	bool zero;         /* the zero page */
+	uint32_t pfn;      /* if present */
+	uint32_t mapcount; /* of the frame */
+	uint64_t token;    /* its content */
+	bool anon, swapcache, dirty;
+};
+/* Look at page VPN of process PROC. Returns false if there is no such process. */
+bool machine_view_page(struct machine *machine, uint32_t proc, uint32_t vpn, struct page_view *view);
+/* The same for the first present page at or after *VPN, at a cost that follows what is present. */
+bool machine_next_present(struct machine *machine, uint32_t proc, uint32_t *vpn,
+			  struct page_view *view);
+
+/*
+ * One character for the state of a page, for pictures:
+ *   .  no area        -  area, empty entry      z  the zero page
+ *   r  present, read-only       w  present, writable
+ *   n  PROT_NONE, resident      s  swapped      o  file entry
+ */
+char machine_page_char(struct machine *machine, uint32_t proc, uint32_t vpn);
+
+/* Area of PROC at or after VPN: fills [start, end), flags, file id (-1), pgoff. */
+struct area_view {
+	uint32_t start, end, pgoff, flags;
+	int file;
+};
+bool machine_view_area(struct machine *machine, uint32_t proc, uint32_t vpn, struct area_view *view);
+
+bool machine_proc_alive(const struct machine *machine, uint32_t proc);
+/* True if [vpn, vpn + npages) lies inside one area of PROC. */
+bool machine_one_area(struct machine *machine, uint32_t proc, uint32_t vpn, uint32_t npages);
+
+struct machine_stats {
+	uint64_t lowmem_total, lowmem_used, lowmem_peak; /* bytes */
+	uint64_t highmem_used;                           /* bytes of page tables and pages */
+	uint64_t meta_bytes, meta_peak;                  /* of these, the backend's own objects */
+	uint32_t frames_used;
+	uint32_t committed_as;                           /* pages */
+	uint64_t host_allocs;                            /* malloc calls since creation */
+	uint64_t swapouts, swapins, reclaimed, unmaps;   /* unmaps: entries that walks removed */
+	struct rmap_counters rmap;
+};
+void machine_stats(const struct machine *machine, struct machine_stats *stats);
+
+/*
+ * Hold / release one more reference on the frame at (PROC, VPN), as get_user_pages or a batch of
+ * pages on its way to the LRU would. Nothing happens if no frame is mapped there. A pinned page
+ * must be unpinned before the next machine_recount().
+ */
+void machine_pin(struct machine *machine, uint32_t proc, uint32_t vpn);
+void machine_unpin(struct machine *machine, uint32_t proc, uint32_t vpn);
+
+/* ---- checking ------------------------------------------------------------------ */
+
+/*
+ * Verify everything that can be recomputed: the census against a scan of all page tables, map
+ * counts, references, rss, swap counts, nr_ptes, map_count, total_vm, locked_vm, Committed_AS,
+ * zones and lists, permissions against areas, area order, table contents, and the backend's
+ * check(). Returns NULL, or BUF with one sentence. Does not change the machine.
+ */
+const char *machine_recount(struct machine *machine, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * What kind of machine: memory, address-space split, era, swap, files. Presets by name;
+ * a text form "PRESET key=value ..." that trace headers and --machine share.
+ */
+#ifndef RMAPFUZZ_MACHINE_CONFIG_H
+#define RMAPFUZZ_MACHINE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FILE_MAX 8 /* files f0..f7, even ones on disk, odd ones tmpfs */
+
+enum split { SPLIT_3_1, SPLIT_2_2, SPLIT_4_4 };
+
+/* Whose rules the engine follows where the kernels differ (see core/era.h). */
+enum era { ERA_2_6_6, ERA_2_6_7 };
+
+enum pool_mode {
+	POOL_POISON,  /* a freed object is poisoned: caught at first touch */
+	POOL_RECYCLE, /* it is not: the wrong object is used, and semantic oracles fire */
+};
+
+struct machine_config {
+	uint32_t ram_mb;      /* 16..65536 */
+	enum split split;
+	enum era era;
+	bool highpte;         /* PTE pages in highmem; pte_addr_t is 8 bytes */
+	uint32_t cacheline;   /* 32, 64 or 128: the size of a pte_chain */
+	uint32_t swap_pages;  /* slots in the one swap area, 0..0xffffff */
+	uint32_t files;       /* of f0..f7, how many have file_pages pages at boot (others are empty) */
+	uint32_t file_pages;
+	enum pool_mode pool;
+	/* try_to_unmap stops at the first entry that refuses, as the kernels do. Off in lockstep:
+	 * designs visit in different orders, so all other entries are tried as well. */
+	bool stop_on_refusal;
+};
+
+struct machine_preset {
+	const char *name; /* "tiny", "1g", "32g", "64g", "32g-2:2", ... */
+	const char *summary;
+	struct machine_config config;
+};
+
+/* All presets, ending with name NULL. The first is the default. Order is part of the byte
+ * form: append only. */
+extern const struct machine_preset machine_presets[];
+const struct machine_preset *machine_preset_find(const char *name);
+
+/*
+ * "32g-3:1 swap=64 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 files=4
+ * file_pages=16 pool=recycle": a preset, then what differs. Separators are blanks or commas.
+ * Returns 0, or -EINVAL with a sentence in ERROR.
+ */
+int machine_config_parse(struct machine_config *config, const char *text, char *error,
+			 size_t error_size);
+/* The shortest such text that parses to CONFIG. */
+void machine_config_print(const struct machine_config *config, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,266 @@
+/*
+ * The backend contract: what a reverse-map design implements, and what it may call.
+ *
+ * A reverse map answers one question: which page-table entries map this frame? The
+ * engine reports every change through struct rmap_ops and asks through walk(). A
+ * backend never writes a page table, never decides policy, and never compares its
+ * costs with another's; it answers and is charged for the answer.
+ *
+ * Adding a design: one file in core/rmap/ that exports one `const struct rmap_ops`,
+ * and one row in core/rmap/backends.def.
+ *
+ * Order of calls in the life of a mapping
+ *
+ *   mmap         vma_link
+ *   first fault  anon_prepare (anonymous pages only), add, <entry written>
+ *   fork         mm_init(child, parent), then per area: vma_fork(parent, child), then per
+ *                entry: add(child) ... <entry written>
+ *   mprotect     vma_split / vma_merge / vma_shift
+ *   mremap       vma_move, then per entry: move
+ *   unmap, COW   remove, <entry cleared>
+ *   try_to_unmap walk; the visitor clears the entry and answers RMAP_DROP
+ *   munmap       (remove per entry), vma_unlink
+ *   exit         (remove per entry, vma_unlink per area), mm_release
+ *
+ * Any pointer documented as optional may be NULL: nothing to do.
+ */
+#ifndef RMAPFUZZ_RMAP_H
+#define RMAPFUZZ_RMAP_H
+
+#include <stddef.h>
+
+#include "mm_types.h"
+
+enum rmap_answer {
+	RMAP_KEEP, /* the entry still maps the page */
+	RMAP_DROP, /* the engine cleared the entry: forget it, in place; remove() is not called */
+	RMAP_STOP, /* the entry still maps the page, and no more are wanted */
+};
+
+/*
+ * Called for each mapping that a backend finds. VMA and VPN say where, PTE is the
+ * entry. The visitor calls no backend. A backend must show only entries for which
+ * rmap_probe() or pte_addr_find() succeeded; whether they map PAGE is verified by
+ * the engine, and a wrong answer is a finding, not a crash.
+ */
+typedef enum rmap_answer rmap_visit_fn(struct machine *machine, struct page *page, struct vma *vma,
+				       uint32_t vpn, struct ptep pte, void *arg);
+
+struct rmap_ops {
+	const char *name;
+	const char *summary; /* one line, for `rmapfuzz backends` */
+
+	/* i386 sizes in bytes that this design gives the structures it hooks into. */
+	uint32_t page_bytes; /* struct page: 32, 36, 40 or 44 */
+	uint32_t vma_bytes;  /* vm_area_struct: 64 or 84 */
+	uint32_t mm_bytes;   /* mm_struct */
+
+	/* Anonymous areas may merge whatever their vm_pgoff (the design does not use it). */
+	bool anon_pgoff_free;
+
+	/*
+	 * Make caches with kmem_cache_create(). Called once for a machine, before anything
+	 * else. rmap_private(machine) is a word for the design's own use; the engine empties
+	 * the caches and zeroes the word's target never: keep no state outside cached objects.
+	 */
+	void (*create)(struct machine *machine);
+
+	/*
+	 * The entry PTE, for page VPN of VMA, is about to map PAGE, in addition to the
+	 * page->mapcount entries that map it now. The page is anonymous if page->flags has
+	 * PG_ANON, else it is page->mapping's page page->index. Returns 0 or -ENOMEM; then
+	 * the entry is not written and the backend must look as if it was never called.
+	 */
+	int (*add)(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
+		   struct ptep pte);
+
+	/* The entry PTE, which maps PAGE at VPN of VMA, is about to be cleared. mapcount still
+	 * counts it. An entry that the design does not know is ignored. */
+	void (*remove)(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
+		       struct ptep pte);
+
+	/*
+	 * mremap moves a mapping of PAGE from entry FROM (OLD_VPN of OLD) to entry TO
+	 * (NEW_VPN of NEW). Called before either is written. Returns 0 or -ENOMEM with
+	 * nothing changed. Optional: for designs that find the page by its area.
+	 */
+	int (*move)(struct machine *machine, struct page *page, struct vma *old, uint32_t old_vpn,
+		    struct ptep from, struct vma *new, uint32_t new_vpn, struct ptep to);
+
+	/*
+	 * The first anonymous page of VMA is about to appear (fault, COW, early COW). Called
+	 * before every such fault. Returns 0 or -ENOMEM. Optional.
+	 */
+	int (*anon_prepare)(struct machine *machine, struct vma *vma);
+
+	/* A fresh area is in its mm. Optional. Pages come later, through add(). */
+	void (*vma_link)(struct machine *machine, struct vma *vma);
+
+	/* VMA, which maps nothing any more, is about to be freed. Optional. */
+	void (*vma_unlink)(struct machine *machine, struct vma *vma);
+
+	/*
+	 * CHILD is a copy of PARENT in another mm; entries are copied afterwards through add().
+	 * child->rmap is NULL on entry. Returns 0 or -ENOMEM with nothing changed; after 0, the
+	 * engine may still give up and call vma_unlink(child). Optional.
+	 */
+	int (*vma_fork)(struct machine *machine, struct vma *parent, struct vma *child);
+
+	/*
+	 * PART is a struct copy of VMA (with part->rmap NULL) that has its final bounds and pgoff
+	 * and will take over the pages in them; VMA still has the old bounds and is cut right
+	 * after. Returns 0 or -ENOMEM with nothing changed. Optional.
+	 */
+	int (*vma_split)(struct machine *machine, struct vma *vma, struct vma *part);
+
+	/*
+	 * KEEP is about to take over all of its neighbour GONE (bounds still old). vma_unlink is
+	 * not called for GONE. Cannot fail: can_merge() said yes. Optional.
+	 */
+	void (*vma_merge)(struct machine *machine, struct vma *keep, struct vma *gone);
+
+	/*
+	 * The boundary between two neighbours moves: GROWS takes over the pages [FIRST, LAST) of
+	 * SHRINKS (bounds still old). Cannot fail: can_merge() said yes. Optional.
+	 */
+	void (*vma_shift)(struct machine *machine, struct vma *grows, struct vma *shrinks,
+			  uint32_t first, uint32_t last);
+
+	/*
+	 * mremap: NEW is a struct copy of OLD elsewhere in the same mm (with new->rmap NULL),
+	 * whose pgoff keeps each page's index, or an existing area that the moved piece was
+	 * merged into. Entries move afterwards through move(). Returns 0 or -ENOMEM. Optional.
+	 */
+	int (*vma_move)(struct machine *machine, struct vma *old, struct vma *new);
+
+	/*
+	 * VMA's bounds or pgoff are about to change / have changed. Optional; for designs that
+	 * keep areas in a structure sorted by them. Called around every such change of a linked
+	 * area (split, merge, shift, growth, shrinkage).
+	 */
+	void (*vma_detach)(struct machine *machine, struct vma *vma);
+	void (*vma_attach)(struct machine *machine, struct vma *vma);
+
+	/*
+	 * May areas A and B, neighbours with equal flags and backing, become one? The engine has
+	 * checked file offsets, and for anonymous areas vm_pgoff unless anon_pgoff_free. Designs
+	 * differ here by right. Optional: yes. B may be a description of an area that does not
+	 * exist yet (b->rmap NULL).
+	 */
+	bool (*can_merge)(const struct vma *a, const struct vma *b);
+
+	/* MM begins, forked from PARENT (NULL: boot or exec) / ends. Optional. */
+	int (*mm_init)(struct machine *machine, struct mm *mm, struct mm *parent);
+	void (*mm_release)(struct machine *machine, struct mm *mm);
+
+	/* PAGE is about to be freed; mapcount is 0. Optional. */
+	void (*page_free)(struct machine *machine, struct page *page);
+
+	/*
+	 * Visit each mapping of PAGE exactly once, in the design's own order, and do as VISIT
+	 * answers. The design may stop by itself once page->mapcount is 0 or once it has shown
+	 * as many entries as page->mapcount said at the start.
+	 */
+	void (*walk)(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg);
+
+	/*
+	 * Optional. Verify the design's own invariants over the whole machine. Returns NULL, or
+	 * one sentence naming the invariant that is broken.
+	 */
+	const char *(*check)(struct machine *machine);
+
+	/* Optional. One line on how PAGE is known ("direct", "chain of 3 in 1 object"). */
+	void (*describe)(struct machine *machine, struct page *page, char *buf, size_t size);
+};
+
+/* ---- what a backend may call ------------------------------------------------- */
+
+/* A cache of kernel objects, all of one type; see kmem.c. */
+struct kmem_cache;
+
+/*
+ * A new cache of objects of HOST_BYTES here and BYTES (slab alignment ALIGN) on i386.
+ * NAME is as slabinfo would print it and must stay valid. Never fails.
+ */
+struct kmem_cache *kmem_cache_create(struct machine *machine, const char *name, uint32_t bytes,
+				     uint32_t align, size_t host_bytes);
+
+/*
+ * A zeroed object, or NULL when the trace makes this allocation fail. Backend objects
+ * are numbered apart from the engine's, because designs allocate differently.
+ */
+void *rmap_cache_alloc(struct machine *machine, struct kmem_cache *cache);
+void kmem_cache_free(struct machine *machine, struct kmem_cache *cache, void *object);
+
+/* A word for the design (typically a struct of cache pointers, malloc'ed in create()
+ * through machine_private_alloc(), which the machine frees). */
+void *machine_private(struct machine *machine);
+void *machine_private_alloc(struct machine *machine, size_t bytes);
+
+/*
+ * Does VPN of VMA->mm map PAGE? Walks the page table as the kernel would and counts a
+ * probe, a miss, and a kmap_atomic under HIGHPTE. Fills *PTE on success.
+ */
+bool rmap_probe(struct machine *machine, const struct page *page, const struct vma *vma,
+		uint32_t vpn, struct ptep *pte);
+
+/* The pte_addr_t of an entry, and back. Finding one counts a kmap_atomic under HIGHPTE;
+ * false: there is no page table at that address any more. */
+pte_addr_t pte_addr_of(struct ptep pte);
+bool pte_addr_find(struct machine *machine, pte_addr_t addr, struct ptep *pte);
+
+/* The vma that holds VPN of MM, or NULL. */
+struct vma *vma_at(struct machine *machine, struct mm *mm, uint32_t vpn);
+
+/* Every mm, oldest first; areas of one by mm->first and vma->next. */
+struct mm_list *machine_mms(struct machine *machine);
+
+/* Counts that the design adds to as it works. */
+struct rmap_counters {
+	uint64_t pte_probes;   /* page-table walks started (rmap_probe) */
+	uint64_t pte_misses;   /* of these, without success */
+	uint64_t vmas_visited; /* areas looked at by walks */
+	uint64_t links;        /* chain links followed */
+	uint64_t kmap_atomic;  /* temporary kernel mappings under HIGHPTE */
+};
+struct rmap_counters *machine_counters(struct machine *machine);
+
+/* Bytes of one pte_addr_t (4 or 8) and of one cache line (32, 64 or 128) of this machine. */
+uint32_t machine_pte_addr_bytes(const struct machine *machine);
+uint32_t machine_cacheline(const struct machine *machine);
+
+/* Visit the present entries of VMA in [FIRST, LAST), low to high. For designs that must
+ * find pages from an area; the cost is counted as probes. */
+typedef void rmap_each_fn(struct machine *machine, struct page *page, uint32_t vpn,
+			  struct ptep pte, void *arg);
+void rmap_each_mapped(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
+		      rmap_each_fn *each, void *arg);
+
+/* The page's address in VMA if it has index INDEX: vma->start + (index - vma->pgoff).
+ * false: outside the area (unsigned wrap included). */
+static inline bool vma_vpn_of_index(const struct vma *vma, uint32_t index, uint32_t *vpn)
+{
+	uint32_t offset = index - vma->pgoff;
+
+	if (offset >= vma->end - vma->start)
+		return false;
+	*vpn = vma->start + offset;
+	return true;
+}
+
+static inline uint32_t vma_index_of_vpn(const struct vma *vma, uint32_t vpn)
+{
+	return vpn - vma->start + vma->pgoff;
+}
+
+/*
+ * The file half that all object designs share (rmap/i_mmap.c): walk the areas of
+ * page->mapping that cover page->index, probe each, stop when mapcount is used up.
+ */
+void rmap_walk_i_mmap(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg);
+
+/* Every backend, in the order of backends.def, ending with NULL; and by name. */
+extern const struct rmap_ops *const rmap_backends[];
+const struct rmap_ops *rmap_find(const char *name);
+
+#endif

@@ -1,0 +1,462 @@
+/*
+ * What core's own files share: struct machine, and the functions of each file.
+ *
+ *   machine.c   op dispatch, boot, reset, views, hash          (public machine.h)
+ *   vma.c       find, insert, split, merge, adjust
+ *   mmap.c      mmap, munmap, brk, madvise        mremap.c  mprotect.c
+ *   mm.c        fork, exit, exec
+ *   fault.c     read and write faults, COW, file fill, swap-in
+ *   file.c      page cache, shmem, truncate, read(2)/write(2)
+ *   swap.c      slots, swap cache, exclusivity
+ *   reclaim.c   lists, page_referenced, try_to_unmap, shrink
+ *   pagetable.c tables, the choke point, census
+ *   frame.c     zones, frames, watermarks
+ *   kmem.c      typed pools, i386 accounting, allocation oracle
+ *   recount.c   everything recomputed
+ *   radix.c     sparse maps from page offset to a word
+ *   config.c    presets and their text form
+ *
+ * Call order: an op calls vma/fault/..., these call pagetable and rmap wrappers; only reclaim
+ * walks. Ownership: a mapping holds one reference on its page, a cache holds one; whoever
+ * clears an entry drops both mapcount and reference, through zap_pte() or its peers.
+ */
+#ifndef RMAPFUZZ_CORE_INTERNAL_H
+#define RMAPFUZZ_CORE_INTERNAL_H
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine.h"
+
+/* Our own bugs abort, in every build. MM_ASSERT is O(1). */
+#define MM_ASSERT(cond)                                                                        \
+	do {                                                                                    \
+		if (__builtin_expect(!(cond), 0))                                               \
+			mm_assert_failed(#cond, __FILE__, __LINE__);                            \
+	} while (0)
+_Noreturn void mm_assert_failed(const char *what, const char *file, int line);
+
+/* ---- kmem.c: pools, accounting, allocation oracle ------------------------------- */
+
+#define KOBJ(id, name, bytes, align, type) KOBJ_##id,
+enum kobj {
+#include "kobj.def"
+	NR_KOBJ
+};
+#undef KOBJ
+
+#define KMEM_CACHES_MAX 16
+
+/*
+ * A typed pool. Host objects come from chunks by a bump index and a LIFO free list, are
+ * zeroed when handed out and poisoned when given back. Simulated cost: whole slabs (one
+ * 4 KB page, or more for objects that large) as objects come and go. The free list is a side
+ * array, because a link inside a freed object would be poisoned, or overwritten by its user.
+ */
+struct kmem_cache {
+	const char *name;
+	uint32_t bytes, align;   /* on i386 */
+	uint32_t per_slab;       /* objects per slab page, or 1 */
+	uint32_t slab_bytes;
+	size_t host_bytes;       /* of an object here */
+	size_t stride;           /* from one to the next: with a redzone between them */
+	bool meta;               /* belongs to the backend */
+	bool may_wait;           /* an allocation may run reclaim */
+	uint32_t used, peak;     /* objects in use */
+	uint32_t room;           /* free objects in the last slab, 0..per_slab-1 */
+	uint32_t bump;           /* objects ever handed out since reset */
+	void **free;             /* LIFO, with room for every object there is */
+	uint32_t nr_free;
+	char **chunks;           /* of KMEM_CHUNK objects */
+	uint32_t nr_chunks;
+};
+
+/* A zeroed engine object, or NULL (-ENOMEM by order of the trace). */
+void *kmem_cache_alloc(struct machine *machine, struct kmem_cache *cache);
+#define kobj_alloc(machine, ID) kmem_cache_alloc((machine), (machine)->kobj[KOBJ_##ID])
+#define kobj_free(machine, ID, object)                                                         \
+	kmem_cache_free((machine), (machine)->kobj[KOBJ_##ID], (object))
+
+void kmem_init(struct machine *machine);    /* caches for kobj.def */
+void kmem_reset(struct machine *machine);   /* every object gone */
+void kmem_destroy(struct machine *machine);
+/* Lowmem is in use to a new extent, perhaps: keep the peak. */
+void lowmem_note_peak(struct machine *machine);
+/* Simulated bytes that all caches occupy; META: only the backend's. */
+uint64_t kmem_bytes(const struct machine *machine, bool meta);
+
+/*
+ * The allocation oracle: called for every engine allocation (frames included). Numbers it in
+ * the op, runs reclaim first if the trace says so and CAN_WAIT, and returns false if it must
+ * fail. */
+bool alloc_allowed(struct machine *machine, bool can_wait);
+bool meta_alloc_allowed(struct machine *machine);
+
+/* malloc that aborts, counted in host_allocs. */
+void *host_alloc(struct machine *machine, size_t bytes);
+void *host_realloc(struct machine *machine, void *old, size_t bytes);
+void poison(void *mem, size_t bytes, enum pool_mode mode);
+void unpoison(void *mem, size_t bytes);
+
+/* ---- frame.c: zones ------------------------------------------------------------- */
+
+#define PAGE_CHUNK 256u /* struct pages per host chunk */
+
+/*
+ * Frames [start_pfn, start_pfn + npages). The first `reserved` hold the kernel and mem_map.
+ * Frames are first handed out from the top down (so a 64 GB machine uses frames above 4 GB at
+ * once), then from the LIFO free list: page number k of `chunks` is frame
+ * start_pfn + npages - 1 - k, and exists if k < touched.
+ */
+struct zone {
+	enum zone_id id;
+	uint32_t start_pfn, npages, reserved;
+	uint32_t touched;
+	uint32_t nr_free;      /* frames never touched + on the free list */
+	uint32_t pages_min, pages_low, pages_high;
+	struct page_list free;
+	struct page_list active, inactive;
+	uint32_t nr_active, nr_inactive;
+	struct page **chunks;
+	uint32_t nr_chunks;
+};
+
+#define GFP_WAIT 1u    /* may run reclaim: no page-table lock is held */
+#define GFP_HIGH 2u    /* highmem will do */
+#define GFP_KERNEL GFP_WAIT
+#define GFP_HIGHUSER (GFP_WAIT | GFP_HIGH)
+
+void frame_init(struct machine *machine);
+void frame_reset(struct machine *machine);
+void frame_destroy(struct machine *machine);
+/* A frame with one reference, token 0, on no list, or NULL. Falls back HIGHMEM, NORMAL, DMA
+ * within watermarks; below pages_min runs direct reclaim if GFP_WAIT. */
+struct page *page_alloc(struct machine *machine, uint32_t gfp);
+/* The struct of a frame that has been allocated at some time, or NULL. */
+struct page *pfn_to_page(const struct machine *machine, uint32_t pfn);
+static inline void page_get(struct page *page) { page->count++; }
+/* Drop a reference; the last one takes the page off the LRU and frees the frame. */
+void page_put(struct machine *machine, struct page *page);
+/* Frames in use in zone. */
+uint32_t zone_used(const struct zone *zone);
+/* Frame number k of those that ZONE has handed out, k < touched. */
+static inline struct page *zone_page(const struct zone *zone, uint32_t k)
+{
+	return &zone->chunks[k / PAGE_CHUNK][k % PAGE_CHUNK];
+}
+
+/* ---- pagetable.c ----------------------------------------------------------------- */
+
+/* Allocate/free the pgd and user PMDs of MM. 0 or -ENOMEM. */
+int pgd_alloc(struct machine *machine, struct mm *mm);
+void pgd_free(struct machine *machine, struct mm *mm);
+/* The entry for VPN: {NULL} if there is no table. */
+struct ptep pte_lookup(const struct mm *mm, uint32_t vpn);
+/* The same, making the table if need be: 0 or -ENOMEM. */
+int pte_alloc(struct machine *machine, struct mm *mm, uint32_t vpn, struct ptep *pte);
+/* Free the tables that lie wholly inside [first, last) and are empty. */
+void free_pgtables(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last);
+/* The first vpn in [first, last) whose entry is not none, with its entry; false: there is none. */
+bool pte_next(const struct mm *mm, uint32_t first, uint32_t last, uint32_t *vpn, struct ptep *pte);
+
+static inline pte_t ptep_get(struct ptep p) { return pte_load(&p.table->entry[p.slot]); }
+static inline uint32_t ptep_vpn(struct ptep p) { return p.table->vpn + p.slot; }
+/*
+ * The choke point. Every entry is written here and nowhere else: words in the kernel's
+ * order, live bits, census (reserved frames are not in it), event. Does not touch mapcount,
+ * references, rss or the backend: those are the caller's and are checked against the census.
+ */
+void pte_set(struct machine *machine, struct ptep p, pte_t value);
+/* ptep_get_and_clear: the same with value 0, low word first. Returns the old entry. */
+pte_t pte_get_and_clear(struct machine *machine, struct ptep p);
+
+/* Census: the first / next entry that maps PAGE. Entries come newest first. */
+bool census_first(const struct machine *machine, const struct page *page, struct ptep *p);
+bool census_next(const struct machine *machine, struct ptep *p);
+
+void pagetable_reset(struct machine *machine);
+void pagetable_destroy(struct machine *machine);
+
+/* ---- radix.c: page offset -> 64-bit word, 0 = absent ------------------------------ */
+
+#define RADIX_SHIFT 6
+#define RADIX_SLOTS (1u << RADIX_SHIFT)
+
+/* Slot i holds the word for index bits [shift, shift + 6) == i, or the node below. */
+struct radix_node {
+	uint64_t slot[RADIX_SLOTS];
+	uint64_t live; /* a bit per slot in use */
+	uint32_t shift;
+};
+
+uint64_t radix_get(const struct radix_node *root, uint32_t index);
+/* Set (value != 0; may allocate: 0 or -ENOMEM) or clear (value 0; never fails). */
+int radix_set(struct machine *machine, struct radix_node **root, uint32_t index, uint64_t value);
+/* First index >= *INDEX with a value; false: none. */
+bool radix_next(const struct radix_node *root, uint32_t *index, uint64_t *value);
+void radix_free(struct machine *machine, struct radix_node **root);
+
+/* ---- rmap wrappers (rmap.c): engine accounting around the backend ------------------- */
+
+/*
+ * Call before writing an entry that maps PAGE / before clearing one: tells the backend and keeps
+ * page->mapcount and mm->rss. Reserved pages: nothing. page_add_rmap returns 0 or -ENOMEM.
+ */
+int page_add_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
+		  struct ptep pte);
+void page_remove_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
+		      struct ptep pte);
+/*
+ * Walk with events and verification; VISIT sees only entries that do map the page. When VISIT
+ * answers RMAP_DROP it has cleared the entry and dropped the page reference; mapcount and rss are
+ * kept here.
+ */
+void page_walk(struct machine *machine, struct page *page, enum walk_reason why,
+	       rmap_visit_fn *visit, void *arg);
+
+/* ---- vma.c ------------------------------------------------------------------------ */
+
+/* The first area with end > vpn, or NULL. */
+struct vma *find_vma(struct mm *mm, uint32_t vpn);
+/* The same, and *PREV: the last area before it (or of all, if NULL is returned), or NULL. */
+struct vma *find_vma_prev(struct mm *mm, uint32_t vpn, struct vma **prev);
+/* Insert a filled-in area: tree, list, map_count, file reference and i_mmap (after AFTER, if it is
+ * not NULL). The backend is the caller's business. */
+void vma_insert(struct machine *machine, struct vma *vma, struct vma *after);
+/* A fresh area of MM, on no list, or NULL. */
+struct vma *vma_alloc(struct machine *machine, struct mm *mm);
+/* The reverse of vma_insert, and free; the backend has been told. */
+void vma_drop(struct machine *machine, struct vma *vma);
+/* Add NPAGES (which may be "negative") of an area with FLAGS to total_vm, locked_vm, Committed_AS. */
+void vma_account(struct machine *machine, struct mm *mm, uint32_t flags, int32_t npages);
+/* anon_vma_prepare: an anonymous page is about to appear in VMA. 0 or -ENOMEM. */
+int anon_prepare(struct machine *machine, struct vma *vma);
+/* May A and B (in this order, touching; either may be a description) become one area? */
+bool vmas_mergeable(const struct machine *machine, const struct vma *a, const struct vma *b);
+/* Remove from tree, list, i_mmap; tell the backend (vma_unlink); free. Entries are gone already. */
+void vma_remove(struct machine *machine, struct vma *vma);
+/* Cut VMA at VPN. NEW_BELOW: the new struct takes the lower half, else the upper one. 0 or
+ * -ENOMEM. */
+int vma_split(struct machine *machine, struct vma *vma, uint32_t vpn, bool new_below);
+/* Change bounds of a linked area, keeping i_mmap and backend in step. */
+void vma_set_bounds(struct machine *machine, struct vma *vma, uint32_t start, uint32_t end,
+		    uint32_t pgoff);
+/*
+ * vma_merge: can pages [start, end) with FLAGS, FILE, PGOFF join their neighbours? Returns the
+ * area that now covers them, or NULL. PREV: the area before start. The eight cases are drawn in
+ * vma.c. For mprotect the range lies inside an existing area.
+ */
+struct vma *vma_merge(struct machine *machine, struct mm *mm, struct vma *prev, uint32_t start,
+		      uint32_t end, uint32_t flags, struct address_space *file, uint32_t pgoff,
+		      void *rmap);
+/* VMA takes over its next neighbour; PREV takes over AREA's pages below BOUNDARY. The caller has
+ * asked vmas_mergeable(). */
+void vma_absorb_next(struct machine *machine, struct vma *vma);
+void vma_shift_up(struct machine *machine, struct vma *prev, struct vma *area, uint32_t boundary);
+/* Pages of user space: TASK_SIZE in pages for the machine's split. */
+uint32_t task_pages(const struct machine *machine);
+uint32_t prot_of_flags(uint32_t vm_flags); /* page-table protection bits for an area */
+
+/* ---- ops: op_NAME in the file whose subject it is, called by machine.c's table -----------
+ *
+ * MM is the address space of operand 0, if that is a process, else NULL. Returns 0, a negative
+ * errno or a signal, and fills the rest of RESULT.
+ */
+#define OP(name, operands, help)                                                               \
+	int op_##name(struct machine *machine, struct mm *mm, const struct op *op,              \
+		      struct result *result);
+#include "op.def"
+#undef OP
+
+/* ---- mmap.c, mm.c ------------------------------------------------------------------------- */
+
+int do_munmap(struct machine *machine, struct mm *mm, uint32_t vpn, uint32_t npages);
+/* Where npages fit from HINT (0: the default base) upward: vpn, or 0. */
+uint32_t get_unmapped_area(struct machine *machine, struct mm *mm, uint32_t hint, uint32_t npages);
+/* Clear entries of VMA in [first, last): remove rmap, drop pages and swap slots. */
+void zap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last);
+/* Fault in [first, last) as make_pages_present does; errors are ignored as mmap does. */
+void make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last);
+
+#define MAX_MAP_COUNT 65536u
+#define BRK_BASE 0x08100u        /* vpn of start_brk */
+/* Where the search for room starts: TASK_SIZE / 3, page aligned. */
+uint32_t mmap_base(const struct machine *machine);
+
+/* An empty address space for process ID, or NULL; and its end. */
+struct mm *mm_create(struct machine *machine, uint32_t id, struct mm *parent);
+void mm_destroy(struct machine *machine, struct mm *mm);
+/* Process PROC with an empty address space (boot). 0 or -ENOMEM. */
+int task_boot(struct machine *machine, uint32_t proc);
+/* End a process. */
+void task_exit(struct machine *machine, uint32_t proc);
+
+/* ---- fault.c ---------------------------------------------------------------------- */
+
+/*
+ * Access page VPN as user code does: walk, fault as often as needed, set Accessed/Dirty.
+ * Returns 0 and the page (no reference), RES_SEGV, RES_BUS or -ENOMEM.
+ */
+int user_access(struct machine *machine, struct mm *mm, uint32_t vpn, bool write,
+		struct page **page);
+/* One fault of VMA at VPN, permission already checked: 0 (look again), RES_BUS or -ENOMEM. */
+int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool write);
+/* A stack grows at most to so many pages (RLIMIT_STACK, 8 MB). */
+#define STACK_PAGES_MAX 2048u
+
+/* ---- file.c ----------------------------------------------------------------------- */
+
+struct address_space *file_by_number(struct machine *machine, uint32_t file); /* f0..f7 */
+struct address_space *shmem_create(struct machine *machine, uint32_t npages); /* or NULL */
+void file_get(struct address_space *file);
+void file_put(struct machine *machine, struct address_space *file);
+/* The page at INDEX with a reference, reading it in: 0, RES_BUS beyond the end, -ENOMEM. */
+int file_getpage(struct machine *machine, struct address_space *file, uint32_t index,
+		 struct page **page);
+/* The cached page or NULL; no reference. */
+struct page *file_find_page(const struct address_space *file, uint32_t index);
+/* Take a page out of the cache (drops the cache's reference). */
+void file_remove_page(struct machine *machine, struct page *page);
+/* Reclaim: write a dirty, unmapped page to its store. 0, or -ENOSPC (no swap for shmem). */
+int file_writepage(struct machine *machine, struct page *page);
+/* The most pages a file may have (1 GB). */
+#define FILE_PAGES_MAX 262144u
+/* Set the size, as ftruncate(2). 0 or -EFBIG. */
+int do_truncate(struct machine *machine, struct address_space *file, uint32_t npages);
+/* read(2) and write(2) of one whole page. 0, -ENODATA beyond the end, -EFBIG, -ENOMEM. */
+int file_read(struct machine *machine, struct address_space *file, uint32_t index,
+	      uint64_t *token);
+int file_write(struct machine *machine, struct address_space *file, uint32_t index,
+	       uint64_t token);
+void file_reset(struct machine *machine);
+void file_boot(struct machine *machine);
+
+/* ---- swap.c ----------------------------------------------------------------------- */
+
+struct swap_slot {
+	uint16_t map;        /* 0 free; swap entries + 1 if cached */
+	uint16_t seen;       /* recount.c's own */
+	struct page *cached; /* the swap cache's page */
+	uint64_t token;      /* what is on disk */
+	bool written;        /* token is valid */
+};
+
+/* Put an anonymous page into the swap cache: slot, reference, PG_SWAPCACHE, dirty. false: full. */
+bool add_to_swap(struct machine *machine, struct page *page);
+void delete_from_swap_cache(struct machine *machine, struct page *page);
+void swap_duplicate(struct machine *machine, swp_entry_t entry);
+void swap_free(struct machine *machine, swp_entry_t entry);
+/* swap_free, and drop the cached page if it was the last user. */
+void free_swap_and_cache(struct machine *machine, swp_entry_t entry);
+/* The page of ENTRY with a reference, reading it in: 0 or -ENOMEM. */
+int swapin_page(struct machine *machine, swp_entry_t entry, struct page **page);
+/* do_wp_page's question: is this anonymous page ours alone? (count, slot map; 2.6 rules) */
+bool can_share_swap_page(struct machine *machine, struct page *page);
+bool remove_exclusive_swap_page(struct machine *machine, struct page *page);
+bool vm_swap_full(const struct machine *machine);
+struct swap_slot *swap_slot(struct machine *machine, swp_entry_t entry); /* must exist */
+/* A raw slot for shmem pages (map = 1), 0 if full. */
+swp_entry_t swap_get_slot(struct machine *machine);
+void swap_reset(struct machine *machine);
+void swap_destroy(struct machine *machine);
+
+/* ---- reclaim.c --------------------------------------------------------------------- */
+
+void lru_add(struct machine *machine, struct page *page, bool active);
+void lru_del(struct machine *machine, struct page *page);
+void mark_page_accessed(struct machine *machine, struct page *page);
+/* Young entries found (and cleared), plus PG_referenced. */
+uint32_t page_referenced(struct machine *machine, struct page *page);
+/* UNMAP_SUCCESS, UNMAP_AGAIN or UNMAP_FAIL, by the era's rules. */
+int try_to_unmap(struct machine *machine, struct page *page);
+/* Free up to TARGET pages from ZONE_IDs up to and including MAX_ZONE; returns how many. */
+uint32_t shrink_caches(struct machine *machine, enum zone_id max_zone, uint32_t target);
+/*
+ * The targeted ops on the frame that VPN of MM maps, -ENOENT if there is none that a reverse
+ * map knows. do_evict: into the swap cache if anonymous (-ENOSPC: full), then try_to_unmap
+ * until it succeeds, eight times at most; returns UNMAP_*. do_swapout: then also write and
+ * free. do_age: page_referenced.
+ */
+int do_evict(struct machine *machine, struct mm *mm, uint32_t vpn);
+int do_swapout(struct machine *machine, struct mm *mm, uint32_t vpn);
+int do_age(struct machine *machine, struct mm *mm, uint32_t vpn);
+
+/* ---- struct machine ------------------------------------------------------------------ */
+
+struct task {
+	uint32_t proc;
+	struct mm *mm;
+	struct kernel_stack *stack;
+};
+struct kernel_stack {
+	uint64_t guard;
+};
+
+struct machine {
+	struct machine_config config;
+	const struct rmap_ops *rmap;
+	void *rmap_private;
+
+	struct zone zones[NR_ZONES];
+	struct page *zero_page;
+	uint32_t swapper_pmd_pfn;      /* what kernel PGD entries point at */
+
+	struct kmem_cache caches[KMEM_CACHES_MAX];
+	uint32_t nr_caches;
+	struct kmem_cache *kobj[NR_KOBJ];
+	uint64_t lowmem_boot;          /* kernel image, mem_map: bytes of lowmem gone at boot */
+	uint64_t slab_bytes, meta_bytes; /* what all caches / the backend's occupy now */
+	uint64_t lowmem_peak, meta_peak;
+
+	struct pte_table **tables;     /* by id, in use or not; id 0 is not used */
+	uint32_t nr_tables, max_tables;
+	uint32_t *free_tables;         /* ids, LIFO; a free table is all zero but for its id */
+	uint32_t nr_free_tables;
+	struct pmd_table **pmd_pool;   /* free ones, LIFO, all zero */
+	uint32_t nr_pmd_pool, nr_pmds, max_pmd_pool;
+
+	struct task *tasks[PROC_MAX];
+	struct mm_list mms;
+
+	struct address_space *files[FILE_MAX];
+	TAILQ_HEAD(, address_space) file_list;
+	uint32_t next_file_id;
+
+	struct swap_slot *slots;       /* [0] unused; grows to what was used */
+	uint32_t nr_slots, max_slots;  /* used so far / room on the host */
+	uint32_t *free_slots;          /* LIFO of freed offsets */
+	uint32_t nr_free_slots, max_free_slots;
+	uint32_t swap_used;
+
+	uint32_t committed_as;
+	bool in_reclaim;
+	uint32_t lru_scan_seed;
+
+	const struct op *op;           /* the one under way, or NULL */
+	struct op_trace last_op;
+
+	struct event *events;
+	size_t nr_events, max_events;
+	uint64_t hash;
+
+	struct rmap_counters counters;
+	uint64_t host_allocs;
+	uint64_t swapouts, swapins, reclaimed, unmaps;
+};
+
+static inline struct event *event_add(struct machine *machine);
+void events_grow(struct machine *machine);
+static inline struct event *event_add(struct machine *machine)
+{
+	if (machine->nr_events == machine->max_events)
+		events_grow(machine);
+	return &machine->events[machine->nr_events++];
+}
+static inline void event_log(struct machine *machine, enum event_kind kind, uint8_t aux,
+			     uint32_t mm, uint32_t vpn, uint64_t value)
+{
+	*event_add(machine) = (struct event){(uint8_t)kind, aux, (uint16_t)mm, vpn, value};
+}
+
+#endif

@@ -1,0 +1,252 @@
+/*
+ * The machine as a whole: boot, reset, dispatch of ops, events and hash, shutdown.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+
+void mm_assert_failed(const char *what, const char *file, int line)
+{
+	fprintf(stderr, "rmapfuzz: %s:%d: assertion failed: %s\n", file, line, what);
+	abort();
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+static void boot(struct machine *machine)
+{
+	TAILQ_INIT(&machine->mms);
+	TAILQ_INIT(&machine->file_list);
+	memset(machine->tasks, 0, sizeof(machine->tasks));
+	machine->next_file_id = FILE_MAX;
+	machine->committed_as = 0;
+	machine->in_reclaim = false;
+	machine->lru_scan_seed = 0;
+	machine->op = NULL;
+	machine->last_op = (struct op_trace){0};
+	machine->nr_events = 0;
+	machine->hash = 0x9e3779b97f4a7c15ull;
+	machine->counters = (struct rmap_counters){0};
+	machine->swapouts = machine->swapins = machine->reclaimed = machine->unmaps = 0;
+	frame_init(machine);
+	file_boot(machine);
+	MM_ASSERT(task_boot(machine, 0) == 0);
+	machine->last_op = (struct op_trace){0};
+	machine->nr_events = 0;
+}
+
+struct machine *machine_create(const struct machine_config *config, const struct rmap_ops *rmap)
+{
+	struct machine *machine = calloc(1, sizeof(*machine));
+
+	if (!machine)
+		abort();
+	machine->config = *config;
+	machine->rmap = rmap;
+	kmem_init(machine);
+	if (rmap->create)
+		rmap->create(machine);
+	boot(machine);
+	return machine;
+}
+
+void machine_reconfigure(struct machine *machine, const struct machine_config *config)
+{
+	pagetable_reset(machine);
+	file_reset(machine);
+	swap_reset(machine);
+	frame_reset(machine);
+	kmem_reset(machine);
+	machine->config = *config;
+	boot(machine);
+}
+
+void machine_reset(struct machine *machine)
+{
+	struct machine_config config = machine->config;
+
+	machine_reconfigure(machine, &config);
+}
+
+void machine_destroy(struct machine *machine)
+{
+	if (!machine)
+		return;
+	pagetable_destroy(machine);
+	swap_destroy(machine);
+	frame_destroy(machine);
+	kmem_destroy(machine);
+	free(machine->rmap_private);
+	free(machine->events);
+	free(machine);
+}
+
+const struct machine_config *machine_config(const struct machine *machine)
+{
+	return &machine->config;
+}
+
+const struct rmap_ops *machine_rmap(const struct machine *machine)
+{
+	return machine->rmap;
+}
+
+/* ---- events and hash ----------------------------------------------------------------------- */
+
+void events_grow(struct machine *machine)
+{
+	machine->max_events = machine->max_events ? machine->max_events * 2 : 256;
+	machine->events = host_realloc(machine, machine->events,
+				       machine->max_events * sizeof(*machine->events));
+}
+
+const struct event *machine_events(const struct machine *machine, size_t *n)
+{
+	*n = machine->nr_events;
+	return machine->events;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0xff51afd7ed558ccdull;
+	return hash ^ hash >> 32;
+}
+
+/* What a backend answers inside a walk counts as a set: designs visit in their own order. */
+static void hash_op(struct machine *machine, const struct result *result)
+{
+	uint64_t hash = machine->hash, set = 0;
+	bool in_walk = false;
+
+	hash = mix(hash, (uint64_t)(uint32_t)result->err << 32 | result->value);
+	hash = mix(hash, result->token);
+	for (size_t i = 0; i < machine->nr_events; i++) {
+		const struct event *event = &machine->events[i];
+		uint64_t word = (uint64_t)event->kind << 56 | (uint64_t)event->aux << 48 |
+				(uint64_t)event->mm << 32 | event->vpn;
+
+		if (event->kind == EVENT_WALK)
+			in_walk = true;
+		if (in_walk)
+			set += mix(word, event->value);
+		else
+			hash = mix(mix(hash, word), event->value);
+		if (event->kind == EVENT_WALK_END) {
+			hash = mix(hash, set);
+			in_walk = false;
+			set = 0;
+		}
+	}
+	machine->hash = hash;
+}
+
+uint64_t machine_hash(const struct machine *machine)
+{
+	return machine->hash;
+}
+
+/* ---- operations ------------------------------------------------------------------------------ */
+
+typedef int op_fn(struct machine *machine, struct mm *mm, const struct op *op,
+		  struct result *result);
+
+static op_fn *const op_table[NR_OPS] = {
+#define OP(name, operands, help) [OP_##name] = op_##name,
+#include "op.def"
+#undef OP
+};
+
+static int dispatch(struct machine *machine, const struct op *op, struct result *result)
+{
+	struct mm *mm = NULL;
+
+	if (op_info((enum op_code)op->code)->operand[0].kind == OPERAND_PROC) {
+		if (!machine_proc_alive(machine, op->args[0]))
+			return -ESRCH;
+		mm = machine->tasks[op->args[0]]->mm;
+	}
+	return op_table[op->code](machine, mm, op, result);
+}
+
+void machine_apply(struct machine *machine, const struct op *op, struct result *result)
+{
+	MM_ASSERT(op->code < NR_OPS);
+	MM_ASSERT(op->refs == 0);
+	machine->nr_events = 0;
+	machine->last_op = (struct op_trace){0};
+	machine->op = op;
+	*result = (struct result){0};
+	result->err = dispatch(machine, op, result);
+	machine->op = NULL;
+	hash_op(machine, result);
+}
+
+const struct op_trace *machine_last_op(const struct machine *machine)
+{
+	return &machine->last_op;
+}
+
+int op_read(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	struct page *page;
+	int err = user_access(machine, mm, op->args[1] / PAGE_SIZE, false, &page);
+
+	if (!err)
+		result->token = page->token;
+	return err;
+}
+
+int op_write(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	struct page *page;
+	int err = user_access(machine, mm, op->args[1] / PAGE_SIZE, true, &page);
+
+	if (!err)
+		page->token = token_write(op->serial);
+	return err;
+}
+
+/* ---- shutdown ---------------------------------------------------------------------------------- */
+
+void machine_shutdown(struct machine *machine)
+{
+	machine->nr_events = 0;
+	for (uint32_t proc = 0; proc < PROC_MAX; proc++) {
+		if (machine->tasks[proc])
+			task_exit(machine, proc);
+	}
+	for (uint32_t i = 0; i < FILE_MAX; i++) {
+		struct address_space *file = machine->files[i];
+
+		do_truncate(machine, file, 0);
+		machine->files[i] = NULL;
+		file_put(machine, file);
+	}
+}
+
+const char *machine_leaks(struct machine *machine, char *buf, size_t size)
+{
+	const uint32_t boot_frames = 2; /* the zero page and the kernel's PMD */
+	uint32_t frames = 0;
+
+	for (uint32_t i = 0; i < machine->nr_caches; i++) {
+		const struct kmem_cache *cache = &machine->caches[i];
+
+		if (!cache->used)
+			continue;
+		snprintf(buf, size, "%s%u %s not freed", cache->meta ? "rmap: " : "", cache->used,
+			 cache->name);
+		return buf;
+	}
+	for (uint32_t i = 0; i < NR_ZONES; i++)
+		frames += zone_used(&machine->zones[i]);
+	if (frames != boot_frames)
+		snprintf(buf, size, "%d frames not freed", (int)(frames - boot_frames));
+	else if (machine->swap_used)
+		snprintf(buf, size, "%u swap slots not freed", machine->swap_used);
+	else if (machine->committed_as)
+		snprintf(buf, size, "Committed_AS is %u pages", machine->committed_as);
+	else
+		return NULL;
+	return buf;
+}

@@ -1,0 +1,221 @@
+/*
+ * Address spaces and processes: fork, exit, exec.
+ *
+ * fork copies areas and entries and shares pages: private writable entries lose RW on both
+ * sides, so that the first write of either copies (fault.c). The child's entries start old, and
+ * clean where the page is shared. Swap entries are copied and counted.
+ *
+ * A fork that runs out of memory leaves the parent as it was, save for RW bits, and no child.
+ */
+#include "internal.h"
+
+struct mm *mm_create(struct machine *machine, uint32_t id, struct mm *parent)
+{
+	struct mm *mm = kobj_alloc(machine, MM);
+
+	if (!mm)
+		return NULL;
+	mm->id = id;
+	RB_INIT(&mm->vmas);
+	mm->start_brk = parent ? parent->start_brk : BRK_BASE;
+	mm->brk = parent ? parent->brk : BRK_BASE;
+	mm->free_area_cache = parent ? parent->free_area_cache : mmap_base(machine);
+	if (pgd_alloc(machine, mm))
+		goto free_mm;
+	if (machine->rmap->mm_init && machine->rmap->mm_init(machine, mm, parent))
+		goto free_pgd;
+	TAILQ_INSERT_TAIL(&machine->mms, mm, link);
+	return mm;
+
+free_pgd:
+	pgd_free(machine, mm);
+free_mm:
+	kobj_free(machine, MM, mm);
+	return NULL;
+}
+
+void mm_destroy(struct machine *machine, struct mm *mm)
+{
+	while (mm->first) {
+		struct vma *vma = mm->first;
+
+		zap_range(machine, vma, vma->start, vma->end);
+		vma_account(machine, mm, vma->flags, -(int32_t)(vma->end - vma->start));
+		vma_remove(machine, vma);
+	}
+	free_pgtables(machine, mm, 0, task_pages(machine));
+	MM_ASSERT(mm->rss == 0);
+	MM_ASSERT(mm->nr_ptes == 0);
+	if (machine->rmap->mm_release)
+		machine->rmap->mm_release(machine, mm);
+	TAILQ_REMOVE(&machine->mms, mm, link);
+	pgd_free(machine, mm);
+	kobj_free(machine, MM, mm);
+}
+
+/* ---- fork ---------------------------------------------------------------------------- */
+
+/* Copy the present entry SRC of PARENT's area to DST in CHILD. */
+static int copy_present(struct machine *machine, struct ptep src, struct vma *child, uint32_t vpn,
+			struct ptep dst, bool cow)
+{
+	pte_t pte = ptep_get(src);
+	struct page *page = pfn_to_page(machine, pte_pfn(pte));
+
+	if (page->flags & PG_RESERVED) {
+		pte_set(machine, dst, pte);
+		return 0;
+	}
+	if (page_add_rmap(machine, page, child, vpn, dst))
+		return -ENOMEM;
+	page_get(page);
+	if (cow && pte_write(pte)) {
+		pte &= ~(pte_t)PTE_RW;
+		pte_set(machine, src, pte);
+	}
+	if (child->flags & VM_SHARED)
+		pte &= ~(pte_t)PTE_D;
+	pte_set(machine, dst, pte & ~(pte_t)PTE_A);
+	return 0;
+}
+
+static int copy_page_range(struct machine *machine, struct vma *parent, struct vma *child)
+{
+	bool cow = (parent->flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+	struct ptep src, dst;
+	uint32_t vpn;
+
+	for (uint32_t at = parent->start; pte_next(parent->mm, at, parent->end, &vpn, &src);
+	     at = vpn + 1) {
+		pte_t pte = ptep_get(src);
+
+		if (pte_alloc(machine, child->mm, vpn, &dst))
+			return -ENOMEM;
+		/* Making the table may have run reclaim. */
+		pte = ptep_get(src);
+		if (pte_none(pte))
+			continue;
+		if (pte_present(pte)) {
+			if (copy_present(machine, src, child, vpn, dst, cow))
+				return -ENOMEM;
+			continue;
+		}
+		if (pte_swap(pte))
+			swap_duplicate(machine, pte_to_swp(pte));
+		pte_set(machine, dst, pte);
+	}
+	return 0;
+}
+
+static int dup_vma(struct machine *machine, struct vma *parent, struct mm *mm)
+{
+	struct vma *child = vma_alloc(machine, mm);
+
+	if (!child)
+		return -ENOMEM;
+	*child = *parent;
+	child->mm = mm;
+	child->rmap = NULL;
+	child->flags &= ~VM_LOCKED;
+	if (machine->rmap->vma_fork && machine->rmap->vma_fork(machine, parent, child)) {
+		kobj_free(machine, VMA, child);
+		return -ENOMEM;
+	}
+	vma_insert(machine, child, parent->file ? parent : NULL);
+	vma_account(machine, mm, child->flags, (int32_t)(child->end - child->start));
+	return copy_page_range(machine, parent, child);
+}
+
+static struct mm *dup_mm(struct machine *machine, struct mm *parent, uint32_t id)
+{
+	struct mm *mm = mm_create(machine, id, parent);
+
+	if (!mm)
+		return NULL;
+	for (struct vma *vma = parent->first; vma; vma = vma->next) {
+		if (dup_vma(machine, vma, mm)) {
+			mm_destroy(machine, mm);
+			return NULL;
+		}
+	}
+	return mm;
+}
+
+/* ---- tasks ----------------------------------------------------------------------------- */
+
+static struct task *task_alloc(struct machine *machine, uint32_t proc)
+{
+	struct task *task = kobj_alloc(machine, TASK);
+
+	if (!task)
+		return NULL;
+	task->proc = proc;
+	task->stack = kobj_alloc(machine, STACK);
+	if (!task->stack) {
+		kobj_free(machine, TASK, task);
+		return NULL;
+	}
+	return task;
+}
+
+static void task_free(struct machine *machine, struct task *task)
+{
+	kobj_free(machine, STACK, task->stack);
+	kobj_free(machine, TASK, task);
+}
+
+/* A new process whose address space is a copy of PARENT's, or empty. */
+static int task_start(struct machine *machine, uint32_t proc, struct mm *parent)
+{
+	struct task *task = task_alloc(machine, proc);
+
+	if (!task)
+		return -ENOMEM;
+	task->mm = parent ? dup_mm(machine, parent, proc) : mm_create(machine, proc, NULL);
+	if (!task->mm) {
+		task_free(machine, task);
+		return -ENOMEM;
+	}
+	machine->tasks[proc] = task;
+	return 0;
+}
+
+int task_boot(struct machine *machine, uint32_t proc)
+{
+	return task_start(machine, proc, NULL);
+}
+
+void task_exit(struct machine *machine, uint32_t proc)
+{
+	struct task *task = machine->tasks[proc];
+
+	machine->tasks[proc] = NULL;
+	mm_destroy(machine, task->mm);
+	task_free(machine, task);
+}
+
+/* ---- ops --------------------------------------------------------------------------------- */
+
+int op_fork(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	uint32_t child = op->args[1];
+
+	return machine->tasks[child] ? -EAGAIN : task_start(machine, child, mm);
+}
+
+int op_exit(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	task_exit(machine, op->args[0]);
+	return 0;
+}
+
+int op_exec(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	struct mm *fresh = mm_create(machine, mm->id, NULL);
+
+	if (!fresh)
+		return -ENOMEM;
+	machine->tasks[op->args[0]]->mm = fresh;
+	mm_destroy(machine, mm);
+	return 0;
+}

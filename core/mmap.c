@@ -1,0 +1,373 @@
+/*
+ * mmap, munmap, brk, madvise: ranges of an address space come, go and are emptied.
+ *
+ * Errors and their order are those of the manual pages and of 2.6's do_mmap_pgoff, do_munmap,
+ * sys_brk and sys_madvise. Room is searched upward from TASK_SIZE / 3 with the kernel's
+ * free_area_cache. A MAP_FIXED mmap first unmaps what is in its way, and that stays undone if
+ * a later step fails.
+ */
+#include "internal.h"
+
+static uint32_t round_up(uint32_t n, uint32_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+uint32_t mmap_base(const struct machine *machine)
+{
+	return task_pages(machine) / 3;
+}
+
+/* ---- zap and munmap ------------------------------------------------------------------- */
+
+static void zap_present(struct machine *machine, struct vma *vma, uint32_t vpn, struct ptep p)
+{
+	pte_t pte = ptep_get(p);
+	struct page *page = pfn_to_page(machine, pte_pfn(pte));
+
+	if (page->flags & PG_RESERVED) {
+		pte_get_and_clear(machine, p);
+		return;
+	}
+	if (pte_dirty(pte))
+		page->flags |= PG_DIRTY;
+	if (pte_young(pte) && page->mapping)
+		mark_page_accessed(machine, page);
+	page_remove_rmap(machine, page, vma, vpn, p);
+	pte_get_and_clear(machine, p);
+	if (page->flags & PG_SWAPCACHE)
+		remove_exclusive_swap_page(machine, page);
+	page_put(machine, page);
+}
+
+void zap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last)
+{
+	struct ptep p;
+	uint32_t vpn;
+
+	for (uint32_t at = first; pte_next(vma->mm, at, last, &vpn, &p); at = vpn + 1) {
+		pte_t pte = ptep_get(p);
+
+		if (pte_present(pte)) {
+			zap_present(machine, vma, vpn, p);
+			continue;
+		}
+		pte_get_and_clear(machine, p);
+		if (pte_swap(pte))
+			free_swap_and_cache(machine, pte_to_swp(pte));
+	}
+}
+
+/* 2.6 frees page tables by whole PGD entries (1 GB) that no area touches. */
+static void free_gap_tables(struct machine *machine, struct mm *mm, struct vma *prev,
+			    struct vma *next)
+{
+	uint32_t first = prev ? round_up(prev->end, PGD_PAGES) : 0;
+	uint32_t last = next ? next->start / PGD_PAGES * PGD_PAGES : task_pages(machine);
+
+	if (first < last)
+		free_pgtables(machine, mm, first, last);
+}
+
+/* Make FIRST and LAST area boundaries. */
+static int split_range(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last)
+{
+	struct vma *vma = find_vma(mm, first);
+	int err;
+
+	if (vma && vma->start < first) {
+		err = vma_split(machine, vma, first, false);
+		if (err)
+			return err;
+	}
+	vma = find_vma(mm, last);
+	return vma && vma->start < last ? vma_split(machine, vma, last, true) : 0;
+}
+
+int do_munmap(struct machine *machine, struct mm *mm, uint32_t vpn, uint32_t npages)
+{
+	struct vma *vma, *prev;
+	uint32_t end = vpn + npages;
+	int err;
+
+	if (vpn > task_pages(machine) || npages > task_pages(machine) - vpn || !npages)
+		return -EINVAL;
+	vma = find_vma(mm, vpn);
+	if (!vma || vma->start >= end)
+		return 0;
+	err = split_range(machine, mm, vpn, end);
+	if (err)
+		return err;
+	vma = find_vma(mm, vpn);
+	prev = vma ? vma->prev : NULL;
+	while (vma && vma->start < end) {
+		struct vma *next = vma->next;
+
+		zap_range(machine, vma, vma->start, vma->end);
+		vma_account(machine, mm, vma->flags, -(int32_t)(vma->end - vma->start));
+		if (vma->start >= mmap_base(machine) && vma->start < mm->free_area_cache)
+			mm->free_area_cache = vma->start;
+		vma_remove(machine, vma);
+		vma = next;
+	}
+	free_gap_tables(machine, mm, prev, vma);
+	return 0;
+}
+
+int op_munmap(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	if (op->args[1] % PAGE_SIZE)
+		return -EINVAL;
+	return do_munmap(machine, mm, op->args[1] / PAGE_SIZE, op->args[2]);
+}
+
+/* ---- mmap --------------------------------------------------------------------------------- */
+
+static bool range_free(struct mm *mm, uint32_t vpn, uint32_t npages)
+{
+	struct vma *vma = find_vma(mm, vpn);
+
+	return !vma || vpn + npages <= vma->start;
+}
+
+uint32_t get_unmapped_area(struct machine *machine, struct mm *mm, uint32_t hint, uint32_t npages)
+{
+	uint32_t limit = task_pages(machine), base = mmap_base(machine);
+	uint32_t start = mm->free_area_cache, vpn = start;
+	struct vma *vma;
+
+	if (npages > limit)
+		return 0;
+	if (hint && hint <= limit - npages && range_free(mm, hint, npages))
+		return hint;
+	for (vma = find_vma(mm, vpn);; vma = vma->next) {
+		if (vpn > limit - npages) {
+			if (start == base)
+				return 0;
+			start = vpn = base; /* once more from the bottom */
+			vma = find_vma(mm, vpn);
+		}
+		if (!vma || vpn + npages <= vma->start) {
+			if (vpn > limit - npages)
+				return 0;
+			mm->free_area_cache = vpn + npages;
+			return vpn;
+		}
+		vpn = vma->end;
+	}
+}
+
+void make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last)
+{
+	for (uint32_t vpn = first; vpn < last; vpn++) {
+		struct vma *vma = find_vma(mm, vpn);
+		struct page *page;
+		bool write;
+
+		if (!vma || vma->start > vpn)
+			return;
+		/* A private file page is not copied before somebody writes it. */
+		write = (vma->flags & VM_WRITE) && (!vma->file || (vma->flags & VM_SHARED));
+		if (user_access(machine, mm, vpn, write, &page))
+			return;
+	}
+}
+
+static uint32_t vm_flags_of(uint32_t prot, uint32_t flags)
+{
+	uint32_t vm_flags = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
+
+	vm_flags |= prot & OP_PROT_READ ? VM_READ : 0;
+	vm_flags |= prot & OP_PROT_WRITE ? VM_WRITE : 0;
+	vm_flags |= prot & OP_PROT_EXEC ? VM_EXEC : 0;
+	vm_flags |= flags & OP_MAP_SHARED ? VM_SHARED : 0;
+	vm_flags |= flags & OP_MAP_LOCKED ? VM_LOCKED : 0;
+	vm_flags |= flags & OP_MAP_GROWSDOWN ? VM_GROWSDOWN : 0;
+	if (flags & OP_MAP_NORESERVE)
+		vm_flags |= VM_NORESERVE;
+	else if ((vm_flags & (VM_SHARED | VM_WRITE)) == VM_WRITE)
+		vm_flags |= VM_ACCOUNT;
+	return vm_flags;
+}
+
+/* Map [vpn, vpn + npages), which is free. 0 or -ENOMEM. */
+static int map_region(struct machine *machine, struct mm *mm, uint32_t vpn, uint32_t npages,
+		      uint32_t vm_flags, struct address_space *file, uint32_t pgoff)
+{
+	struct vma *prev, *vma;
+
+	find_vma_prev(mm, vpn, &prev);
+	if (!vma_merge(machine, mm, prev, vpn, vpn + npages, vm_flags, file, pgoff, NULL)) {
+		if (mm->map_count >= MAX_MAP_COUNT)
+			return -ENOMEM;
+		vma = vma_alloc(machine, mm);
+		if (!vma)
+			return -ENOMEM;
+		vma->start = vpn;
+		vma->end = vpn + npages;
+		vma->pgoff = pgoff;
+		vma->flags = vm_flags;
+		vma->file = file;
+		vma_insert(machine, vma, NULL);
+		if (machine->rmap->vma_link)
+			machine->rmap->vma_link(machine, vma);
+	}
+	vma_account(machine, mm, vm_flags, (int32_t)npages);
+	return 0;
+}
+
+/* Where the mapping goes: its vpn, or a negative errno. */
+static int64_t mmap_place(struct machine *machine, struct mm *mm, uint32_t addr, uint32_t len,
+			  uint32_t flags)
+{
+	uint32_t vpn = round_up(addr, PAGE_SIZE) / PAGE_SIZE;
+
+	if (len > task_pages(machine))
+		return -ENOMEM;
+	if (flags & OP_MAP_FIXED) {
+		if (addr > (task_pages(machine) - len) * PAGE_SIZE)
+			return -ENOMEM;
+		return addr % PAGE_SIZE ? -EINVAL : (int64_t)vpn;
+	}
+	vpn = get_unmapped_area(machine, mm, vpn, len);
+	return vpn ? (int64_t)vpn : -ENOMEM;
+}
+
+int op_mmap(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	uint32_t addr = op->args[2], len = op->args[3], flags = op->args[5], pgoff = op->args[7];
+	uint32_t vm_flags = vm_flags_of(op->args[4], flags);
+	struct address_space *file = NULL;
+	int64_t vpn;
+	int err;
+
+	if (!len)
+		return -EINVAL;
+	if ((flags & OP_MAP_GROWSDOWN) && ((flags & OP_MAP_SHARED) || !(flags & OP_MAP_ANON)))
+		return -EINVAL;
+	vpn = mmap_place(machine, mm, addr, len, flags);
+	if (vpn < 0)
+		return (int)vpn;
+	err = do_munmap(machine, mm, (uint32_t)vpn, len);
+	if (err)
+		return -ENOMEM;
+	if (!(flags & OP_MAP_ANON)) {
+		file = file_by_number(machine, op->args[6]);
+		file_get(file);
+	} else if (flags & OP_MAP_SHARED) {
+		file = shmem_create(machine, len);
+		if (!file)
+			return -ENOMEM;
+		pgoff = 0;
+	} else {
+		pgoff = (uint32_t)vpn;
+	}
+	err = map_region(machine, mm, (uint32_t)vpn, len, vm_flags, file, pgoff);
+	if (file)
+		file_put(machine, file); /* the area holds its own reference */
+	if (err)
+		return err;
+	result->value = (uint32_t)vpn * PAGE_SIZE;
+	if (flags & (OP_MAP_LOCKED | OP_MAP_POPULATE))
+		make_present(machine, mm, (uint32_t)vpn, (uint32_t)vpn + len);
+	return 0;
+}
+
+/* ---- brk ----------------------------------------------------------------------------------- */
+
+int op_brk(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	uint32_t want = op->args[1] / PAGE_SIZE + (op->args[1] % PAGE_SIZE != 0);
+	struct vma *vma;
+	int err = 0;
+
+	result->value = mm->brk * PAGE_SIZE;
+	if (want < mm->start_brk || want > task_pages(machine))
+		return -ENOMEM;
+	if (want < mm->brk) {
+		err = do_munmap(machine, mm, want, mm->brk - want);
+	} else if (want > mm->brk) {
+		/* The page after the new end must be free, too. */
+		vma = find_vma(mm, mm->brk);
+		if (vma && vma->start <= want)
+			return -ENOMEM;
+		err = map_region(machine, mm, mm->brk, want - mm->brk,
+				 vm_flags_of(OP_PROT_MASK, 0), NULL, mm->brk);
+	}
+	if (err)
+		return -ENOMEM;
+	mm->brk = want;
+	result->value = want * PAGE_SIZE;
+	return 0;
+}
+
+/* ---- madvise -------------------------------------------------------------------------------- */
+
+/* normal, random, sequential: the range becomes an area of its own with the hint as a flag. */
+static int advise_readahead(struct machine *machine, struct vma *vma, uint32_t first,
+			    uint32_t last, uint32_t hint)
+{
+	int err;
+
+	if (first != vma->start) {
+		err = vma_split(machine, vma, first, true);
+		if (err)
+			return err;
+	}
+	if (last != vma->end) {
+		err = vma_split(machine, vma, last, false);
+		if (err)
+			return err;
+	}
+	vma->flags = (vma->flags & ~(VM_SEQ_READ | VM_RAND_READ)) | hint;
+	return 0;
+}
+
+static int advise_vma(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
+		      enum op_advice advice)
+{
+	switch (advice) {
+	case ADVICE_DONTNEED:
+		if (vma->flags & VM_LOCKED)
+			return -EINVAL;
+		zap_range(machine, vma, first, last);
+		return 0;
+	case ADVICE_WILLNEED:
+		return vma->file ? 0 : -EBADF;
+	case ADVICE_RANDOM:
+		return advise_readahead(machine, vma, first, last, VM_RAND_READ);
+	case ADVICE_SEQUENTIAL:
+		return advise_readahead(machine, vma, first, last, VM_SEQ_READ);
+	default:
+		return advise_readahead(machine, vma, first, last, 0);
+	}
+}
+
+int op_madvise(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	uint32_t at = op->args[1] / PAGE_SIZE, end = at + op->args[2];
+	int unmapped = 0;
+
+	if (op->args[1] % PAGE_SIZE || end >= VPN_LIMIT)
+		return -EINVAL;
+	if (at == end)
+		return 0;
+	for (struct vma *vma = find_vma(mm, at); vma; vma = find_vma(mm, at)) {
+		uint32_t last = vma->end < end ? vma->end : end;
+
+		if (at < vma->start) {
+			unmapped = -ENOMEM;
+			at = vma->start;
+		}
+		if (at < last) {
+			int err = advise_vma(machine, vma, at, last, (enum op_advice)op->args[3]);
+
+			if (err)
+				return err;
+		}
+		if (last == end)
+			return unmapped;
+		at = last;
+	}
+	return -ENOMEM;
+}

@@ -1,0 +1,239 @@
+/*
+ * mremap: shrink, grow in place, or move.
+ *
+ * The order of steps is do_mremap's, and visible when a later one fails: a FIXED target is
+ * unmapped first, then the tail that the new length gives up; only then is the old range
+ * looked at. A move makes (or grows) an area at the new address whose pgoff keeps each page's
+ * index, moves entry by entry, and unmaps the old range:
+ *
+ *     old  |aaaaBBBBcc|                      |aaaa|    |cc|
+ *     new                  ....      ->                      |BBBB|
+ *
+ * If a page table cannot be had at the new address, the entries moved so far go back.
+ */
+#include "internal.h"
+
+/* What one call was asked to do, in pages. */
+struct request {
+	uint32_t addr, old_len, new_len, new_addr;
+	bool maymove, fixed;
+};
+
+/* Move the entries of [from, from + n) in OLD to TO in NEW. Returns how many pages were done. */
+static uint32_t move_page_tables(struct machine *machine, struct vma *old, uint32_t from,
+				 struct vma *new, uint32_t to, uint32_t n)
+{
+	const struct rmap_ops *rmap = machine->rmap;
+	struct ptep src, dst;
+	uint32_t vpn;
+
+	for (uint32_t at = from; pte_next(old->mm, at, from + n, &vpn, &src); at = vpn + 1) {
+		uint32_t new_vpn = vpn - from + to;
+		struct page *page;
+		pte_t pte;
+
+		if (pte_alloc(machine, new->mm, new_vpn, &dst))
+			return vpn - from;
+		pte = ptep_get(src); /* making a table may have run reclaim */
+		if (pte_none(pte))
+			continue;
+		if (pte_present(pte) && rmap->move) {
+			page = pfn_to_page(machine, pte_pfn(pte));
+			if (!(page->flags & PG_RESERVED) &&
+			    rmap->move(machine, page, old, vpn, src, new, new_vpn, dst))
+				return vpn - from;
+		}
+		pte = pte_get_and_clear(machine, src);
+		pte_set(machine, dst, pte);
+	}
+	return n;
+}
+
+/*
+ * copy_vma: the area that will hold VMA's pages from `addr` on at new_addr: an existing one that
+ * grew (*MERGED), or one that is not linked yet. *SOURCE is VMA, or what it became if the new area
+ * is its own neighbour and both merged.
+ */
+static struct vma *copy_vma(struct machine *machine, struct vma **source,
+			    const struct request *request, bool *merged)
+{
+	struct vma *vma = *source, *prev, *new;
+	uint32_t pgoff = vma_index_of_vpn(vma, request->addr);
+	uint32_t end = request->new_addr + request->new_len, start = vma->start;
+
+	/* An area that has no anonymous page yet may take its new place's natural offset. */
+	if (!vma->file && !vma->anon)
+		pgoff = request->new_addr;
+	find_vma_prev(vma->mm, request->new_addr, &prev);
+	new = vma_merge(machine, vma->mm, prev, request->new_addr, end, vma->flags, vma->file,
+			pgoff, vma->rmap);
+	*merged = new;
+	if (new) {
+		if (new->start <= start && start < new->end)
+			*source = vma = new;
+		if (vma != new)
+			new->anon |= vma->anon;
+	} else {
+		new = vma_alloc(machine, vma->mm);
+		if (!new)
+			return NULL;
+		*new = *vma;
+		new->rmap = NULL;
+		new->start = request->new_addr;
+		new->end = end;
+		new->pgoff = pgoff;
+	}
+	return new;
+}
+
+/* Take back the area at the new address. */
+static int move_failed(struct machine *machine, struct mm *mm, const struct request *request)
+{
+	int err = do_munmap(machine, mm, request->new_addr, request->new_len);
+
+	return err ? err : -ENOMEM;
+}
+
+static int move_vma(struct machine *machine, struct vma *vma, const struct request *request,
+		    uint32_t *where)
+{
+	struct mm *mm = vma->mm;
+	uint32_t flags = vma->flags, map_count = mm->map_count, moved;
+	struct vma *new;
+	bool merged;
+
+	if (map_count >= MAX_MAP_COUNT - 3)
+		return -ENOMEM;
+	new = copy_vma(machine, &vma, request, &merged);
+	if (!new)
+		return -ENOMEM;
+	if (new != vma && machine->rmap->vma_move && machine->rmap->vma_move(machine, vma, new)) {
+		if (!merged) {
+			kobj_free(machine, VMA, new);
+			return -ENOMEM;
+		}
+		vma_account(machine, mm, flags, (int32_t)request->new_len);
+		return move_failed(machine, mm, request);
+	}
+	if (!merged)
+		vma_insert(machine, new, NULL);
+	vma_account(machine, mm, flags, (int32_t)request->new_len);
+
+	moved = move_page_tables(machine, vma, request->addr, new, request->new_addr,
+				 request->old_len);
+	if (moved < request->old_len) {
+		/* The old tables are still there, so this cannot fail for want of memory. */
+		uint32_t back = move_page_tables(machine, new, request->new_addr, vma,
+						 request->addr, moved);
+
+		MM_ASSERT(back == moved);
+		return move_failed(machine, mm, request);
+	}
+	do_munmap(machine, mm, request->addr, request->old_len);
+	if ((flags & VM_LOCKED) && request->new_len > request->old_len)
+		make_present(machine, mm, request->new_addr + request->old_len,
+			     request->new_addr + request->new_len);
+	*where = request->new_addr;
+	return 0;
+}
+
+/* The area that holds all of the old range, or NULL. */
+static struct vma *old_area(struct mm *mm, const struct request *request)
+{
+	struct vma *vma = find_vma(mm, request->addr);
+
+	if (!vma || vma->start > request->addr || request->old_len > vma->end - request->addr)
+		return NULL;
+	return vma;
+}
+
+/* Grow in place if the old range ends its area and there is room behind. */
+static bool grow_in_place(struct machine *machine, struct vma *vma, const struct request *request)
+{
+	uint32_t limit = vma->next ? vma->next->start : task_pages(machine);
+	uint32_t end = request->addr + request->new_len, old_end = vma->end;
+
+	if (request->old_len != vma->end - request->addr || request->new_len > limit - request->addr)
+		return false;
+	vma_set_bounds(machine, vma, vma->start, end, vma->pgoff);
+	vma_account(machine, vma->mm, vma->flags, (int32_t)(end - old_end));
+	if (vma->flags & VM_LOCKED)
+		make_present(machine, vma->mm, old_end, end);
+	return true;
+}
+
+/* The checks that come before anything is done. */
+static int check_request(struct machine *machine, const struct op *op, struct request *request)
+{
+	uint32_t flags = op->args[5], limit = task_pages(machine);
+
+	*request = (struct request){.addr = op->args[2] / PAGE_SIZE,
+				    .old_len = op->args[3],
+				    .new_len = op->args[4],
+				    .new_addr = op->args[6] / PAGE_SIZE,
+				    .maymove = flags & OP_MREMAP_MAYMOVE,
+				    .fixed = flags & OP_MREMAP_FIXED};
+	if (op->args[2] % PAGE_SIZE || !request->new_len || !request->old_len)
+		return -EINVAL;
+	if (!request->fixed)
+		return 0;
+	if (!request->maymove || op->args[6] % PAGE_SIZE)
+		return -EINVAL;
+	if (request->new_len > limit || request->new_addr > limit - request->new_len)
+		return -EINVAL;
+	if (request->new_addr < request->addr + request->old_len &&
+	    request->addr < request->new_addr + request->new_len)
+		return -EINVAL;
+	return 0;
+}
+
+static int do_mremap(struct machine *machine, struct mm *mm, struct request *request,
+		     uint32_t *where)
+{
+	struct vma *vma;
+	int err;
+
+	*where = request->addr;
+	if (request->fixed) {
+		err = do_munmap(machine, mm, request->new_addr, request->new_len);
+		if (err)
+			return err;
+	}
+	if (request->old_len >= request->new_len) {
+		if (request->old_len > request->new_len) {
+			err = do_munmap(machine, mm, request->addr + request->new_len,
+					request->old_len - request->new_len);
+			if (err)
+				return err;
+		}
+		if (!request->fixed)
+			return 0;
+		request->old_len = request->new_len;
+	}
+	vma = old_area(mm, request);
+	if (!vma)
+		return -EFAULT;
+	if (!request->fixed && grow_in_place(machine, vma, request))
+		return 0;
+	if (!request->maymove)
+		return -ENOMEM;
+	if (!request->fixed) {
+		request->new_addr = get_unmapped_area(machine, mm, 0, request->new_len);
+		if (!request->new_addr)
+			return -ENOMEM;
+	}
+	return move_vma(machine, vma, request, where);
+}
+
+int op_mremap(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	struct request request;
+	uint32_t where;
+	int err = check_request(machine, op, &request);
+
+	if (!err)
+		err = do_mremap(machine, mm, &request, &where);
+	if (!err)
+		result->value = where * PAGE_SIZE;
+	return err;
+}

@@ -1,0 +1,469 @@
+/*
+ * Page reclaim: the two lists of a zone, page_referenced, try_to_unmap, and the shrinking
+ * of caches in the shape of 2.6.
+ *
+ *   fault, COW, swap-in ---> active ---refill: not young---> inactive ---shrink---> free
+ *                              ^                                |
+ *                              '---- young, or it cannot go ----'   file pages start inactive
+ *
+ * Both questions that reclaim asks of the reverse map are walks: the visitors here carry the
+ * policy (a young entry, a locked area, a page that somebody else holds), the backend only
+ * says where the page is mapped. Policy is the era's and equal for all backends.
+ *
+ * There is no I/O to wait for: writing a page is done at once, so that a dirty page can go in
+ * the same pass. A page being worked on is off its list, carries PG_LOCKED and a reference.
+ */
+#include "internal.h"
+
+#define DEF_PRIORITY 12
+#define SWAPPINESS 60
+#define EVICT_TRIES 8
+
+/* ---- lists ---------------------------------------------------------------------------- */
+
+void lru_add(struct machine *machine, struct page *page, bool active)
+{
+	struct zone *zone = &machine->zones[page->zone];
+
+	MM_ASSERT(!(page->flags & (PG_LRU | PG_RESERVED | PG_FREE)));
+	page->flags |= PG_LRU;
+	if (active) {
+		page->flags |= PG_ACTIVE;
+		TAILQ_INSERT_HEAD(&zone->active, page, lru);
+		zone->nr_active++;
+	} else {
+		page->flags &= ~PG_ACTIVE;
+		TAILQ_INSERT_HEAD(&zone->inactive, page, lru);
+		zone->nr_inactive++;
+	}
+}
+
+void lru_del(struct machine *machine, struct page *page)
+{
+	struct zone *zone = &machine->zones[page->zone];
+
+	MM_ASSERT(page->flags & PG_LRU);
+	if (page->flags & PG_ACTIVE) {
+		TAILQ_REMOVE(&zone->active, page, lru);
+		zone->nr_active--;
+	} else {
+		TAILQ_REMOVE(&zone->inactive, page, lru);
+		zone->nr_inactive--;
+	}
+	page->flags &= ~(PG_LRU | PG_ACTIVE);
+}
+
+/* inactive, unreferenced -> inactive, referenced -> active, unreferenced -> active, referenced */
+void mark_page_accessed(struct machine *machine, struct page *page)
+{
+	if (!(page->flags & PG_REFERENCED)) {
+		page->flags |= PG_REFERENCED;
+	} else if ((page->flags & (PG_LRU | PG_ACTIVE)) == PG_LRU) {
+		lru_del(machine, page);
+		lru_add(machine, page, true);
+		page->flags &= ~PG_REFERENCED;
+	}
+}
+
+/* ---- page_referenced ---------------------------------------------------------------------- */
+
+static enum rmap_answer referenced_one(struct machine *machine, struct page *page,
+				       struct vma *vma, uint32_t vpn, struct ptep pte, void *arg)
+{
+	uint32_t *referenced = arg;
+	pte_t entry = ptep_get(pte);
+
+	if (pte_young(entry)) {
+		pte_set(machine, pte, entry & ~(pte_t)PTE_A);
+		++*referenced;
+	}
+	return RMAP_KEEP;
+}
+
+uint32_t page_referenced(struct machine *machine, struct page *page)
+{
+	uint32_t referenced = 0;
+
+	if (page->flags & PG_REFERENCED) {
+		page->flags &= ~PG_REFERENCED;
+		referenced++;
+	}
+	if (page->mapcount)
+		page_walk(machine, page, WALK_REFERENCED, referenced_one, &referenced);
+	return referenced;
+}
+
+/* ---- try_to_unmap --------------------------------------------------------------------------- */
+
+/* 2.6.6 knows locked areas, and entries that are between two areas. */
+static bool refuses_2_6_6(struct machine *machine, struct page *page, struct vma *vma,
+			  struct ptep pte)
+{
+	return !vma || (vma->flags & VM_LOCKED);
+}
+
+/*
+ * 2.6.7 gives a young entry one more round, and leaves alone what somebody holds by other
+ * means than an entry: a later write would copy it away from under him. The two references
+ * that are neither are the swap cache's and the caller's.
+ */
+static bool refuses_2_6_7(struct machine *machine, struct page *page, struct vma *vma,
+			  struct ptep pte)
+{
+	pte_t entry = ptep_get(pte);
+
+	if (!vma || (vma->flags & VM_LOCKED))
+		return true;
+	if (pte_young(entry)) {
+		pte_set(machine, pte, entry & ~(pte_t)PTE_A);
+		return true;
+	}
+	return (page->flags & PG_SWAPCACHE) && page->count != page->mapcount + 2;
+}
+
+typedef bool refuse_fn(struct machine *machine, struct page *page, struct vma *vma,
+		       struct ptep pte);
+
+static refuse_fn *const refuses[] = {
+	[ERA_2_6_6] = refuses_2_6_6,
+	[ERA_2_6_7] = refuses_2_6_7,
+};
+
+/* What a cleared entry leaves behind: a swap entry, a file offset that arithmetic would not
+ * find again, or nothing. */
+static pte_t left_behind(struct machine *machine, struct page *page, struct vma *vma,
+			 uint32_t vpn)
+{
+	if (page->flags & PG_SWAPCACHE) {
+		swap_duplicate(machine, page->swap);
+		return pte_mk_swap(page->swap);
+	}
+	if (vma_index_of_vpn(vma, vpn) != page->index)
+		return pte_mk_file(page->index);
+	return 0;
+}
+
+static enum rmap_answer unmap_one(struct machine *machine, struct page *page, struct vma *vma,
+				  uint32_t vpn, struct ptep pte, void *arg)
+{
+	bool *refused = arg;
+	pte_t entry, left;
+
+	if (refuses[machine->config.era](machine, page, vma, pte)) {
+		*refused = true;
+		return machine->config.stop_on_refusal ? RMAP_STOP : RMAP_KEEP;
+	}
+	entry = pte_get_and_clear(machine, pte);
+	if (pte_dirty(entry))
+		page->flags |= PG_DIRTY;
+	left = left_behind(machine, page, vma, vpn);
+	if (!pte_none(left))
+		pte_set(machine, pte, left);
+	/* The caller's reference keeps the page. */
+	MM_ASSERT(page->count > 1);
+	page->count--;
+	return RMAP_DROP;
+}
+
+int try_to_unmap(struct machine *machine, struct page *page)
+{
+	bool refused = false;
+
+	MM_ASSERT(!(page->flags & PG_RESERVED));
+	MM_ASSERT((page->flags & PG_SWAPCACHE) || page->mapping);
+	if (page->mapcount)
+		page_walk(machine, page, WALK_UNMAP, unmap_one, &refused);
+	if (!page->mapcount)
+		return UNMAP_SUCCESS;
+	return refused ? UNMAP_FAIL : UNMAP_AGAIN;
+}
+
+/* ---- from unmapped to free -------------------------------------------------------------------- */
+
+/* Write a dirty page to where it belongs. Shared memory leaves its cache by that. */
+static int pageout(struct machine *machine, struct page *page)
+{
+	struct swap_slot *slot;
+
+	if (!(page->flags & PG_SWAPCACHE))
+		return file_writepage(machine, page);
+	slot = swap_slot(machine, page->swap);
+	slot->token = page->token;
+	slot->written = true;
+	page->flags &= ~PG_DIRTY;
+	machine->swapouts++;
+	return 0;
+}
+
+/* Nobody but a cache and the caller has to do with PAGE. */
+static bool only_cached(const struct page *page)
+{
+	return page->count == 2 && ((page->flags & PG_SWAPCACHE) || page->mapping);
+}
+
+static void leave_cache(struct machine *machine, struct page *page)
+{
+	if (page->flags & PG_SWAPCACHE)
+		delete_from_swap_cache(machine, page);
+	else if (page->mapping)
+		file_remove_page(machine, page);
+}
+
+/* ---- shrink_list ------------------------------------------------------------------------------- */
+
+enum verdict { PAGE_KEEP, PAGE_ACTIVATE, PAGE_FREE };
+
+/* Being young counts for a page in use, not for one that was only read ahead of use. */
+static bool page_mapping_inuse(const struct page *page)
+{
+	if (page->mapcount || (page->flags & PG_SWAPCACHE))
+		return true;
+	return page->mapping && !TAILQ_EMPTY(&page->mapping->i_mmap);
+}
+
+/* shrink_list for one page, which the caller has isolated and holds. PAGE_FREE: the caller's
+ * reference is the last. */
+static enum verdict shrink_page(struct machine *machine, struct page *page)
+{
+	bool referenced = page_referenced(machine, page) > 0;
+
+	if (referenced && page_mapping_inuse(page))
+		return PAGE_ACTIVATE;
+	if ((page->flags & (PG_ANON | PG_SWAPCACHE)) == PG_ANON) {
+		if (!page->mapcount)
+			return PAGE_KEEP; /* a fault is at work on it */
+		if (!add_to_swap(machine, page))
+			return PAGE_ACTIVATE;
+	}
+	switch (try_to_unmap(machine, page)) {
+	case UNMAP_FAIL:
+		return PAGE_ACTIVATE;
+	case UNMAP_AGAIN:
+		return PAGE_KEEP;
+	}
+	if (!only_cached(page))
+		return PAGE_KEEP;
+	if (page->flags & PG_DIRTY) {
+		if (referenced)
+			return PAGE_KEEP;
+		if (pageout(machine, page))
+			return PAGE_ACTIVATE;
+	}
+	leave_cache(machine, page);
+	return PAGE_FREE;
+}
+
+/* Look at up to SCAN pages from the inactive tail; free at most TARGET. */
+static uint32_t shrink_cache(struct machine *machine, struct zone *zone, uint32_t scan,
+			     uint32_t target)
+{
+	uint32_t freed = 0;
+
+	while (scan-- && freed < target && !TAILQ_EMPTY(&zone->inactive)) {
+		struct page *page = TAILQ_LAST(&zone->inactive, page_list);
+		enum verdict verdict = PAGE_KEEP;
+
+		lru_del(machine, page);
+		page_get(page);
+		if (!(page->flags & PG_LOCKED)) {
+			page->flags |= PG_LOCKED;
+			verdict = shrink_page(machine, page);
+			page->flags &= ~PG_LOCKED;
+		}
+		if (verdict == PAGE_FREE)
+			freed++;
+		else
+			lru_add(machine, page, verdict == PAGE_ACTIVATE);
+		page_put(machine, page);
+	}
+	return freed;
+}
+
+/* ---- refill_inactive_zone ----------------------------------------------------------------------- */
+
+/* In percent, how much of memory is mapped: by rss, so shared pages count more than once. */
+static uint32_t mapped_ratio(const struct machine *machine)
+{
+	uint64_t rss = 0, npages = (uint64_t)machine->config.ram_mb * 256;
+	const struct mm *mm;
+
+	TAILQ_FOREACH (mm, &machine->mms, link)
+		rss += mm->rss;
+	return rss >= npages ? 100 : (uint32_t)(100 * rss / npages);
+}
+
+/* Are mapped pages eligible yet, or is it still caches that pay? */
+static bool reclaim_mapped(const struct machine *machine, uint32_t priority)
+{
+	uint32_t distress = 100u >> priority;
+
+	return mapped_ratio(machine) / 2 + distress + SWAPPINESS >= 100;
+}
+
+static bool stays_active(struct machine *machine, struct page *page, bool eligible)
+{
+	if (page->mapcount) {
+		/* 2.6.6 ages mapped pages even when it will not take them. */
+		bool young = (eligible || machine->config.era == ERA_2_6_6) &&
+			     page_referenced(machine, page);
+
+		if (young || !eligible)
+			return true;
+	}
+	return (page->flags & PG_ANON) && !machine->config.swap_pages;
+}
+
+/* Take SCAN pages from the active tail: back to its head, or to the inactive list. */
+static void refill_inactive(struct machine *machine, struct zone *zone, uint32_t scan,
+			    bool eligible)
+{
+	while (scan-- && !TAILQ_EMPTY(&zone->active)) {
+		struct page *page = TAILQ_LAST(&zone->active, page_list);
+		bool active;
+
+		lru_del(machine, page);
+		page_get(page);
+		active = stays_active(machine, page, eligible);
+		lru_add(machine, page, active);
+		page_put(machine, page);
+	}
+}
+
+/* ---- shrink_caches ------------------------------------------------------------------------------- */
+
+static uint32_t shrink_zone(struct machine *machine, struct zone *zone, uint32_t priority,
+			    bool eligible, uint32_t target)
+{
+	if (zone->nr_active)
+		refill_inactive(machine, zone, (zone->nr_active >> priority) + 1, eligible);
+	return shrink_cache(machine, zone, (zone->nr_inactive >> priority) + 1, target);
+}
+
+/*
+ * Rounds of rising effort, each over all zones, until enough is free. The last round has
+ * looked at every page, so the work is bounded by about twice the lists' lengths.
+ */
+uint32_t shrink_caches(struct machine *machine, enum zone_id max_zone, uint32_t target)
+{
+	uint32_t freed = 0;
+
+	if (machine->in_reclaim)
+		return 0;
+	machine->in_reclaim = true;
+	for (uint32_t priority = DEF_PRIORITY + 1; priority-- && freed < target;) {
+		bool eligible = reclaim_mapped(machine, priority);
+
+		for (uint32_t id = max_zone + 1; id-- && freed < target;)
+			freed += shrink_zone(machine, &machine->zones[id], priority, eligible,
+					     target - freed);
+	}
+	machine->in_reclaim = false;
+	machine->reclaimed += freed;
+	return freed;
+}
+
+int op_reclaim(struct machine *machine, struct mm *mm, const struct op *op,
+	       struct result *result)
+{
+	result->value = shrink_caches(machine, ZONE_HIGHMEM, op->args[0]);
+	return 0;
+}
+
+/* ---- one frame at a time --------------------------------------------------------------------------- */
+
+/* The frame that VPN maps, if a reverse map can know it. */
+static struct page *tracked_page(const struct machine *machine, const struct mm *mm, uint32_t vpn)
+{
+	struct ptep pte = pte_lookup(mm, vpn);
+	struct page *page;
+
+	if (!pte.table || !pte_present(ptep_get(pte)))
+		return NULL;
+	page = pfn_to_page(machine, pte_pfn(ptep_get(pte)));
+	return page->flags & PG_RESERVED ? NULL : page;
+}
+
+/* try_to_unmap until it succeeds: a young entry refuses only once. The caller holds PAGE. */
+static int unmap_stubbornly(struct machine *machine, struct page *page)
+{
+	int result = UNMAP_FAIL;
+
+	page->flags |= PG_LOCKED;
+	for (uint32_t i = 0; i < EVICT_TRIES && result != UNMAP_SUCCESS; i++)
+		result = try_to_unmap(machine, page);
+	page->flags &= ~PG_LOCKED;
+	return result;
+}
+
+static int evict_page(struct machine *machine, struct page *page)
+{
+	if ((page->flags & (PG_ANON | PG_SWAPCACHE)) == PG_ANON && !add_to_swap(machine, page))
+		return -ENOSPC;
+	return unmap_stubbornly(machine, page);
+}
+
+int do_evict(struct machine *machine, struct mm *mm, uint32_t vpn)
+{
+	struct page *page = tracked_page(machine, mm, vpn);
+	int result;
+
+	if (!page)
+		return -ENOENT;
+	page_get(page);
+	result = evict_page(machine, page);
+	page_put(machine, page);
+	return result;
+}
+
+/* If the page cannot be written, shared memory without swap, it stays where it is. */
+int do_swapout(struct machine *machine, struct mm *mm, uint32_t vpn)
+{
+	struct page *page = tracked_page(machine, mm, vpn);
+	int result;
+
+	if (!page)
+		return -ENOENT;
+	page_get(page);
+	result = evict_page(machine, page);
+	if (result == UNMAP_SUCCESS && only_cached(page) &&
+	    (!(page->flags & PG_DIRTY) || !pageout(machine, page)))
+		leave_cache(machine, page);
+	page_put(machine, page);
+	return result;
+}
+
+int do_age(struct machine *machine, struct mm *mm, uint32_t vpn)
+{
+	struct page *page = tracked_page(machine, mm, vpn);
+
+	return page ? (int)page_referenced(machine, page) : -ENOENT;
+}
+
+typedef int page_op_fn(struct machine *machine, struct mm *mm, uint32_t vpn);
+
+static int op_on_page(struct machine *machine, struct mm *mm, const struct op *op,
+		      struct result *result, page_op_fn *fn)
+{
+	int value = fn(machine, mm, op->args[1] / PAGE_SIZE);
+
+	if (value < 0)
+		return value;
+	result->value = (uint32_t)value;
+	return 0;
+}
+
+int op_evict(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	return op_on_page(machine, mm, op, result, do_evict);
+}
+
+int op_swapout(struct machine *machine, struct mm *mm, const struct op *op,
+	       struct result *result)
+{
+	return op_on_page(machine, mm, op, result, do_swapout);
+}
+
+int op_age(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	return op_on_page(machine, mm, op, result, do_age);
+}

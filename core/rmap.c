@@ -1,0 +1,250 @@
+/*
+ * Between the engine and the reverse map: what every mapping is counted by, walks with their
+ * evidence, and the services of rmap.h.
+ *
+ * A walk leaves three things in the events: what the page tables say (the census, before the
+ * design is asked), what the design showed, and what became of it. An entry that the design
+ * shows is looked at before the engine acts on it; one that does not map the page is logged as
+ * stale and goes no further, so that a wrong design is found out instead of doing damage.
+ */
+#include "internal.h"
+
+/* ---- the table of designs ----------------------------------------------------------------- */
+
+#define BACKEND(symbol) extern const struct rmap_ops symbol;
+#include "rmap/backends.def"
+#undef BACKEND
+
+const struct rmap_ops *const rmap_backends[] = {
+#define BACKEND(symbol) &symbol,
+#include "rmap/backends.def"
+#undef BACKEND
+	NULL,
+};
+
+const struct rmap_ops *rmap_find(const char *name)
+{
+	for (size_t i = 0; rmap_backends[i]; i++) {
+		if (!strcmp(rmap_backends[i]->name, name))
+			return rmap_backends[i];
+	}
+	return NULL;
+}
+
+/* ---- mappings come and go -------------------------------------------------------------------- */
+
+int page_add_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
+		  struct ptep pte)
+{
+	int err;
+
+	if (page->flags & PG_RESERVED)
+		return 0;
+	err = machine->rmap->add(machine, page, vma, vpn, pte);
+	if (err)
+		return err;
+	page->mapcount++;
+	vma->mm->rss++;
+	return 0;
+}
+
+void page_remove_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
+		      struct ptep pte)
+{
+	if (page->flags & PG_RESERVED)
+		return;
+	MM_ASSERT(page->mapcount > 0);
+	machine->rmap->remove(machine, page, vma, vpn, pte);
+	page->mapcount--;
+	vma->mm->rss--;
+}
+
+/* ---- walks ------------------------------------------------------------------------------------
+ */
+
+struct walk {
+	rmap_visit_fn *visit;
+	void *arg;
+};
+
+static bool in_use(struct ptep pte)
+{
+	return pte.table && pte.table->mm;
+}
+
+/*
+ * Is what the design shows true: an entry that maps PAGE, at this address, in this area? No area
+ * is an answer, too, for a design that finds entries and not areas.
+ */
+static bool shown_rightly(const struct page *page, const struct vma *vma, uint32_t vpn,
+			  struct ptep pte)
+{
+	if (!in_use(pte) || pte.slot >= PTE_ENTRIES || ptep_vpn(pte) != vpn)
+		return false;
+	if (!pte_maps(ptep_get(pte), page->pfn))
+		return false;
+	return !vma || (vma->mm == pte.table->mm && vma->start <= vpn && vpn < vma->end);
+}
+
+/* Whose entry it was said to be. */
+static uint32_t shown_mm(const struct vma *vma, struct ptep pte)
+{
+	if (vma)
+		return vma->mm->id;
+	return in_use(pte) ? pte.table->mm->id : UINT16_MAX;
+}
+
+static enum rmap_answer visit_one(struct machine *machine, struct page *page, struct vma *vma,
+				  uint32_t vpn, struct ptep pte, void *arg)
+{
+	const struct walk *walk = arg;
+	enum rmap_answer answer;
+	struct mm *mm;
+
+	if (!shown_rightly(page, vma, vpn, pte)) {
+		event_log(machine, EVENT_STALE, 0, shown_mm(vma, pte), vpn, 0);
+		return RMAP_DROP;
+	}
+	mm = pte.table->mm;
+	answer = walk->visit(machine, page, vma, vpn, pte, walk->arg);
+	event_log(machine, EVENT_VISIT, (uint8_t)answer, mm->id, vpn, 0);
+	if (answer == RMAP_DROP) {
+		MM_ASSERT(!pte_maps(ptep_get(pte), page->pfn));
+		MM_ASSERT(page->mapcount > 0);
+		page->mapcount--;
+		mm->rss--;
+		machine->unmaps++;
+	}
+	return answer;
+}
+
+static void log_census(struct machine *machine, const struct page *page, enum walk_reason why)
+{
+	struct ptep p = {NULL, 0};
+	bool more = census_first(machine, page, &p);
+
+	event_log(machine, EVENT_WALK, (uint8_t)why, more ? p.table->mm->id : UINT16_MAX,
+		  more ? ptep_vpn(p) : 0, page->mapcount);
+	for (; more; more = census_next(machine, &p))
+		event_log(machine, EVENT_CENSUS, 0, p.table->mm->id, ptep_vpn(p), 0);
+}
+
+void page_walk(struct machine *machine, struct page *page, enum walk_reason why,
+	       rmap_visit_fn *visit, void *arg)
+{
+	struct walk walk = {visit, arg};
+
+	log_census(machine, page, why);
+	machine->rmap->walk(machine, page, visit_one, &walk);
+	event_log(machine, EVENT_WALK_END, 0, 0, 0, page->mapcount);
+}
+
+/* ---- looking at page tables
+ * ---------------------------------------------------------------------- */
+
+static void count_kmap(struct machine *machine)
+{
+	if (machine->config.highpte)
+		machine->counters.kmap_atomic++;
+}
+
+bool rmap_probe(struct machine *machine, const struct page *page, const struct vma *vma,
+		uint32_t vpn, struct ptep *pte)
+{
+	machine->counters.pte_probes++;
+	*pte = pte_lookup(vma->mm, vpn);
+	if (pte->table) {
+		count_kmap(machine);
+		if (pte_maps(ptep_get(*pte), page->pfn))
+			return true;
+	}
+	machine->counters.pte_misses++;
+	return false;
+}
+
+/* A table's frame and the offset in it, as pte_chain keeps them. */
+pte_addr_t pte_addr_of(struct ptep pte)
+{
+	return (pte_addr_t)pte.table->page->pfn << PAGE_SHIFT | pte.slot * sizeof(struct pte_words);
+}
+
+bool pte_addr_find(struct machine *machine, pte_addr_t addr, struct ptep *pte)
+{
+	uint32_t offset = (uint32_t)addr % PAGE_SIZE;
+	const struct page *page;
+
+	*pte = (struct ptep){NULL, 0};
+	if (addr >> PAGE_SHIFT > UINT32_MAX || offset % sizeof(struct pte_words))
+		return false;
+	page = pfn_to_page(machine, (uint32_t)(addr >> PAGE_SHIFT));
+	if (!page || (page->flags & (PG_TABLE | PG_PMD)) != PG_TABLE)
+		return false;
+	count_kmap(machine);
+	*pte = (struct ptep){page->pte_table, offset / (uint32_t)sizeof(struct pte_words)};
+	return true;
+}
+
+void rmap_each_mapped(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
+		      rmap_each_fn *each, void *arg)
+{
+	const struct pte_table *table = NULL;
+	struct ptep pte;
+	uint32_t vpn;
+
+	for (; pte_next(vma->mm, first, last, &vpn, &pte); first = vpn + 1) {
+		pte_t entry = ptep_get(pte);
+		struct page *page;
+
+		machine->counters.pte_probes++;
+		if (pte.table != table)
+			count_kmap(machine);
+		table = pte.table;
+		if (!pte_present(entry))
+			continue;
+		page = pfn_to_page(machine, pte_pfn(entry));
+		if (page && !(page->flags & PG_RESERVED))
+			each(machine, page, vpn, pte, arg);
+	}
+}
+
+struct vma *vma_at(struct machine *machine, struct mm *mm, uint32_t vpn)
+{
+	struct vma *vma = find_vma(mm, vpn);
+
+	return vma && vma->start <= vpn ? vma : NULL;
+}
+
+/* ---- the rest of what a design may call
+ * ------------------------------------------------------------ */
+
+struct mm_list *machine_mms(struct machine *machine)
+{
+	return &machine->mms;
+}
+
+struct rmap_counters *machine_counters(struct machine *machine)
+{
+	return &machine->counters;
+}
+
+void *machine_private(struct machine *machine)
+{
+	return machine->rmap_private;
+}
+
+void *machine_private_alloc(struct machine *machine, size_t bytes)
+{
+	machine->rmap_private = host_realloc(machine, machine->rmap_private, bytes);
+	memset(machine->rmap_private, 0, bytes);
+	return machine->rmap_private;
+}
+
+uint32_t machine_pte_addr_bytes(const struct machine *machine)
+{
+	return machine->config.highpte ? 8 : 4;
+}
+
+uint32_t machine_cacheline(const struct machine *machine)
+{
+	return machine->config.cacheline;
+}

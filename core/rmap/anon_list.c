@@ -1,0 +1,143 @@
+/*
+ * The anon_vma object; see anon_list.h.
+ */
+#include "anon_list.h"
+
+#define ANON_VMA_BYTES 12 /* a spinlock and a list head */
+
+struct anon_private {
+	struct kmem_cache *cache;
+};
+
+static struct kmem_cache *anon_cache(struct machine *machine)
+{
+	const struct anon_private *private = machine_private(machine);
+
+	return private->cache;
+}
+
+void anon_vma_create(struct machine *machine)
+{
+	struct anon_private *private = machine_private_alloc(machine, sizeof(*private));
+
+	private->cache =
+		kmem_cache_create(machine, "anon_vma", ANON_VMA_BYTES, 4, sizeof(struct anon_vma));
+}
+
+struct anon_vma *anon_vma_alloc(struct machine *machine)
+{
+	struct anon_vma *anon_vma = rmap_cache_alloc(machine, anon_cache(machine));
+
+	if (anon_vma)
+		TAILQ_INIT(&anon_vma->vmas);
+	return anon_vma;
+}
+
+void anon_vma_link(struct vma *vma, struct anon_vma *anon_vma)
+{
+	MM_ASSERT(!vma->rmap);
+	vma->rmap = anon_vma;
+	TAILQ_INSERT_HEAD(&anon_vma->vmas, vma, rmap_link);
+}
+
+void anon_vma_unlink(struct machine *machine, struct vma *vma)
+{
+	struct anon_vma *anon_vma = vma->rmap;
+
+	if (!anon_vma)
+		return;
+	TAILQ_REMOVE(&anon_vma->vmas, vma, rmap_link);
+	vma->rmap = NULL;
+	if (TAILQ_EMPTY(&anon_vma->vmas))
+		kmem_cache_free(machine, anon_cache(machine), anon_vma);
+}
+
+void anon_vma_adopt(struct vma *to, const struct vma *from)
+{
+	if (!from->rmap)
+		return;
+	if (!to->rmap)
+		anon_vma_link(to, from->rmap);
+	MM_ASSERT(to->rmap == from->rmap);
+}
+
+void anon_vma_merge(struct machine *machine, struct vma *keep, struct vma *gone)
+{
+	struct anon_vma *anon_vma = gone->rmap;
+
+	if (!anon_vma)
+		return;
+	if (!keep->rmap) { /* it steps into gone's place */
+		keep->rmap = anon_vma;
+		TAILQ_INSERT_AFTER(&anon_vma->vmas, gone, keep, rmap_link);
+	}
+	MM_ASSERT(keep->rmap == anon_vma);
+	anon_vma_unlink(machine, gone);
+}
+
+bool anon_vma_can_merge(const struct vma *a, const struct vma *b)
+{
+	return !a->rmap || !b->rmap || a->rmap == b->rmap;
+}
+
+void anon_vma_walk(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg)
+{
+	struct rmap_counters *counters = machine_counters(machine);
+	struct search search = {visit, arg, page->mapcount};
+	const struct anon_vma *anon_vma = page->rmap.ptr;
+	struct vma *vma;
+	uint32_t vpn;
+
+	if (!anon_vma || !search.left)
+		return;
+	TAILQ_FOREACH (vma, &anon_vma->vmas, rmap_link) {
+		counters->vmas_visited++;
+		if (vma->mm->rss && vma_vpn_of_index(vma, page->rmap_index, &vpn) &&
+		    search_at(machine, page, vma, vpn, &search))
+			return;
+	}
+}
+
+uint32_t anon_vma_count(const struct anon_vma *anon_vma)
+{
+	const struct vma *vma;
+	uint32_t n = 0;
+
+	TAILQ_FOREACH (vma, &anon_vma->vmas, rmap_link)
+		n++;
+	return n;
+}
+
+/*
+ * Lists are gone through from their first area, so each is once. If as many areas are met on lists
+ * as there are areas that point at one, and each met one points back, the two sets are equal.
+ */
+const char *anon_vma_check_lists(struct machine *machine)
+{
+	uint32_t pointing = 0, listed = 0;
+	const struct vma *vma, *member;
+	struct mm *mm;
+
+	TAILQ_FOREACH (mm, machine_mms(machine), link) {
+		for (vma = mm->first; vma; vma = vma->next) {
+			const struct anon_vma *anon_vma = vma->rmap;
+
+			if (!anon_vma)
+				continue;
+			pointing++;
+			if (vma != TAILQ_FIRST(&anon_vma->vmas))
+				continue;
+			TAILQ_FOREACH (member, &anon_vma->vmas, rmap_link) {
+				listed++;
+				if (member->rmap != anon_vma)
+					return "L1: every area on an anon_vma's list points at "
+					       "that anon_vma";
+			}
+		}
+	}
+	if (pointing > listed)
+		return "L2: every area that points at an anon_vma is on its list";
+	if (pointing < listed)
+		return "L3: only areas of living mms are on lists";
+	return NULL;
+}

@@ -1,0 +1,52 @@
+/*
+ * What several designs share besides the contract: assertions, going over every mapping in
+ * check(), and the step that all searching walks are made of.
+ */
+#ifndef RMAPFUZZ_RMAP_BACKEND_H
+#define RMAPFUZZ_RMAP_BACKEND_H
+
+#include <errno.h>
+
+#include "rmap.h"
+
+/* The engine's assertion (core/internal.h, which designs do not see). */
+_Noreturn void mm_assert_failed(const char *what, const char *file, int line);
+#ifndef MM_ASSERT
+#define MM_ASSERT(cond)                                                                            \
+	do {                                                                                       \
+		if (__builtin_expect(!(cond), 0))                                                  \
+			mm_assert_failed(#cond, __FILE__, __LINE__);                               \
+	} while (0)
+#endif
+
+/* One sentence if what the design knows of this present entry is wrong, else NULL. */
+typedef const char *check_entry_fn(struct machine *machine, struct page *page, struct vma *vma,
+				   uint32_t vpn, struct ptep pte);
+
+/* Ask ENTRY about every entry that a reverse map must know, until it complains. Charges nothing. */
+const char *check_every_entry(struct machine *machine, check_entry_fn *entry);
+
+/* A walk that searches: it is over when all of the page's mappings have been shown. */
+struct search {
+	rmap_visit_fn *visit;
+	void *arg;
+	uint32_t left; /* mappings not shown yet */
+};
+
+/* Show the entry for VPN of VMA, if it maps PAGE. True: the walk is over. */
+static inline bool search_at(struct machine *machine, struct page *page, struct vma *vma,
+			     uint32_t vpn, struct search *search)
+{
+	struct ptep pte;
+
+	if (!rmap_probe(machine, page, vma, vpn, &pte))
+		return false;
+	if (search->visit(machine, page, vma, vpn, pte, search->arg) == RMAP_STOP)
+		return true;
+	return --search->left == 0;
+}
+
+/* describe() of a page that is found through its file. */
+void describe_file_page(const struct page *page, char *buf, size_t size);
+
+#endif

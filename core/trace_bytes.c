@@ -1,0 +1,779 @@
+/*
+ * Traces as bytes, for fuzzers: any bytes are a trace, and any trace has bytes.
+ *
+ *   trace   = machine op*
+ *   machine = preset number (mod how many there are), or 255 and a configuration field by field
+ *   op      = property* code head escape*
+ *
+ * A code below PROPERTY_FIRST is an op, modulo how many there are; the others are properties of
+ * the op that follows. The head has a field of some bits per operand, in the order of the op
+ * table: 4 bits name a process, 8 an address, and so on (struct field). Fields fill bytes from the
+ * lowest bit up; one that does not fit into what is left of a byte starts the next. So an op's head
+ * has the same few bytes whatever is in it, and a flipped bit changes one operand.
+ *
+ *   mmap      code | proc:4 region:4 | addr | len | prot:3 flags:5 | file:3 pgoff:5 |
+ *   munmap    code | proc:4 -        | addr | len |
+ *   truncate  code | file:3 -        | len  |
+ *
+ * A field holds a short form: process number k of those alive, page w3, "the next region". The
+ * highest values of most fields are escapes, which say that the operand follows behind the head in
+ * full. Short forms count on what should be alive (struct state), kept by decoder and encoder
+ * alike; should an op fail unexpectedly, a short form names something dead, and that is a trace
+ * too.
+ *
+ * Bytes missing at the end read as 0.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+#include "trace_private.h"
+
+/* ---- what the decoder expects to be alive ------------------------------------------------- */
+
+struct state {
+	uint32_t alive; /* bit per process */
+	uint32_t nr_alive;
+	uint32_t nr_regions;  /* named so far, at most REGION_MAX */
+	uint32_t last_region; /* the newest name */
+};
+
+static void state_init(struct state *state)
+{
+	*state = (struct state){.alive = 1, .nr_alive = 1, .last_region = REGION_MAX - 1};
+}
+
+static uint32_t next_region(const struct state *state)
+{
+	return (state->last_region + 1) % REGION_MAX;
+}
+
+static bool is_alive(const struct state *state, uint32_t proc)
+{
+	return proc < PROC_MAX && (state->alive >> proc & 1);
+}
+
+/* The lowest dead process; 0 if all are alive. */
+static uint32_t lowest_dead(const struct state *state)
+{
+	return state->alive == UINT32_MAX ? 0 : (uint32_t)__builtin_ctz(~state->alive);
+}
+
+/* The K-th live process, modulo how many there are; p0 if there is none. */
+static uint32_t live_proc(const struct state *state, uint32_t k)
+{
+	uint32_t alive = state->alive;
+
+	if (!alive)
+		return 0;
+	for (k %= state->nr_alive; k; k--)
+		alive &= alive - 1;
+	return (uint32_t)__builtin_ctz(alive);
+}
+
+static void state_fork(struct state *state, const struct op *op)
+{
+	/* One that is to run out of memory is not counted on. */
+	if (op->fail_nth || op->fail_meta || !is_alive(state, op->args[0]) ||
+	    op->args[1] >= PROC_MAX || is_alive(state, op->args[1]))
+		return;
+	state->alive |= 1u << op->args[1];
+	state->nr_alive++;
+}
+
+static void state_exit(struct state *state, const struct op *op)
+{
+	if (!is_alive(state, op->args[0]))
+		return;
+	state->alive &= ~(1u << op->args[0]);
+	state->nr_alive--;
+}
+
+static void state_step(struct state *state, const struct op *op)
+{
+	int region = op_destination(op_info(op->code));
+
+	if (op->code == OP_fork)
+		state_fork(state, op);
+	else if (op->code == OP_exit)
+		state_exit(state, op);
+	else if (region >= 0 && op->args[region] < REGION_MAX) {
+		state->last_region = op->args[region];
+		state->nr_regions += state->nr_regions < REGION_MAX;
+	}
+}
+
+/* ---- bytes ------------------------------------------------------------------------------------
+ */
+
+struct reader {
+	const uint8_t *data;
+	size_t size, at;
+};
+
+static uint32_t get(struct reader *in, uint32_t bytes)
+{
+	uint32_t value = 0;
+
+	for (uint32_t i = 0; i < bytes; i++, in->at++) {
+		if (in->at < in->size)
+			value |= (uint32_t)in->data[in->at] << 8 * i;
+	}
+	return value;
+}
+
+/* SIZE bytes at DATA take what fits; len counts all. */
+struct writer {
+	uint8_t *data;
+	size_t size, len;
+};
+
+static void put(struct writer *out, uint32_t bytes, uint32_t value)
+{
+	for (uint32_t i = 0; i < bytes; i++, value >>= 8) {
+		if (out->len < out->size)
+			out->data[out->len] = (uint8_t)value;
+		out->len++;
+	}
+}
+
+/* ---- fields -------------------------------------------------------------------------------------
+ */
+
+/* One operand on its way: its value, as struct op has it. */
+struct operand {
+	uint32_t value;
+	bool ref;
+};
+
+/*
+ * How a kind of operand is encoded. Values below `escape` are short forms; the others are followed
+ * by the operand in full. read_short and read_full turn either into an operand. `guess` proposes
+ * the short form for an operand, or says escape; what it proposes is only used if read_short
+ * agrees, so it need not be exact. write_full writes the operand in full and returns the escape to
+ * use.
+ */
+struct field {
+	uint8_t bits;
+	uint8_t escape;
+	struct operand (*read_short)(const struct state *, enum op_code, uint32_t field);
+	uint32_t (*guess)(const struct state *, enum op_code, struct operand);
+	struct operand (*read_full)(struct reader *, uint32_t field);
+	uint32_t (*write_full)(struct writer *, struct operand);
+};
+
+static struct operand plain(uint32_t value)
+{
+	return (struct operand){value, false};
+}
+
+/* A process: number 0..14 of those alive; 15: its slot in a byte. */
+#define PROC_ESCAPE 15
+
+static struct operand read_proc(const struct state *state, enum op_code code, uint32_t field)
+{
+	/* The last process ends only if that is spelled out: nothing could happen afterwards. */
+	if (code == OP_exit && state->nr_alive == 1)
+		return plain(lowest_dead(state));
+	return plain(live_proc(state, field));
+}
+
+static uint32_t guess_proc(const struct state *state, enum op_code code, struct operand operand)
+{
+	return (uint32_t)__builtin_popcount(state->alive & ((1u << operand.value % PROC_MAX) - 1));
+}
+
+static struct operand read_slot(struct reader *in, uint32_t field)
+{
+	return plain(get(in, 1) % PROC_MAX);
+}
+
+static uint32_t write_slot(struct writer *out, struct operand operand)
+{
+	put(out, 1, operand.value);
+	return PROC_ESCAPE;
+}
+
+/* The child of fork: 0..14 the lowest free slot; 15: a byte. */
+static struct operand read_newproc(const struct state *state, enum op_code code, uint32_t field)
+{
+	return plain(lowest_dead(state));
+}
+
+static uint32_t guess_zero(const struct state *state, enum op_code code, struct operand operand)
+{
+	return 0;
+}
+
+/* A region: 0..11 the next one, 12..14 none; 15: a byte. */
+#define REGION_UNNAMED 12
+#define REGION_ESCAPE  15
+
+static struct operand read_region(const struct state *state, enum op_code code, uint32_t field)
+{
+	return plain(field < REGION_UNNAMED ? next_region(state) : REGION_NONE);
+}
+
+static uint32_t guess_region(const struct state *state, enum op_code code, struct operand operand)
+{
+	return operand.value == REGION_NONE ? REGION_UNNAMED : 0;
+}
+
+static struct operand read_region_full(struct reader *in, uint32_t field)
+{
+	return plain(get(in, 1) % REGION_MAX);
+}
+
+static uint32_t write_region_full(struct writer *out, struct operand operand)
+{
+	put(out, 1, operand.value);
+	return REGION_ESCAPE;
+}
+
+/*
+ * An address, 8 bits:
+ *     0..127   window page w0..w31, four times over
+ *   128..183   one of the 7 newest regions, + 0..7 pages; a window page while there is none;
+ *              for mmap, address 0: the kernel chooses
+ *   184..215   the heap's first 32 pages
+ *   216..251   landmarks: borders of tables and of the address space, odd addresses
+ *   252        a window page, 1 byte
+ *   253        a region, 1 byte, + pages, 3 bytes
+ *   254        a page, 3 bytes
+ *   255        any address, 4 bytes
+ * For brk 0..250 are pages of the heap and 251 is address 0.
+ */
+enum {
+	ADDR_REGIONS = 128,
+	ADDR_HEAP = 184,
+	ADDR_LANDMARKS = 216,
+	ADDR_WINDOW_FULL = 252,
+	ADDR_REF_FULL = 253,
+	ADDR_PAGE_FULL = 254,
+	ADDR_FULL = 255,
+	ADDR_BRK_ZERO = 251,
+};
+#define SHORT_WINDOW  32u
+#define SHORT_OFFSETS 8u
+#define HEAP_BASE     0x08100000u
+_Static_assert(HEAP_BASE == BRK_BASE << PAGE_SHIFT, "short addresses of brk are in the heap");
+
+static const uint32_t landmarks[ADDR_WINDOW_FULL - ADDR_LANDMARKS] = {
+	0x00000000, 0x00001000, 0x001ff000, 0x00200000, /* the first table */
+	0x3fffe000, 0x3ffff000, 0x40000000, 0x40001000, /* 1 GB, where mmap starts under 3:1 */
+	0x401ff000, 0x40200000, 0x2aaab000, 0x55000000, /* where it starts under 2:2 and 4:4 */
+	0x5fffe000, 0x5ffff000, 0x60020000, 0x600fe000, /* around the window and in it */
+	0x600ff000, 0x60100000, 0x601fe000, 0x601ff000, /* and the end of its table */
+	0x60200000, 0x60201000, 0x7fffe000, 0x7ffff000, /* 2 GB: the end under 2:2 */
+	0x80000000, 0xbfffe000, 0xbffff000, 0xc0000000, /* 3 GB: the end under 3:1 */
+	0xfeffe000, 0xfefff000, 0xff000000, 0xfffff000, /* the end under 4:4, and of everything */
+	0x60000001, 0x60003800, 0x60004fff, 0xffffffff, /* inside pages */
+};
+
+static struct operand window_page(uint32_t page)
+{
+	return plain(WINDOW_BASE + page * PAGE_SIZE);
+}
+
+static struct operand recent_region(const struct state *state, uint32_t field)
+{
+	uint32_t age = field / SHORT_OFFSETS % state->nr_regions;
+	uint32_t region = (state->last_region - age) % REGION_MAX;
+
+	return (struct operand){region << 24 | field % SHORT_OFFSETS, true};
+}
+
+static struct operand read_addr(const struct state *state, enum op_code code, uint32_t field)
+{
+	if (code == OP_brk)
+		return plain(field == ADDR_BRK_ZERO ? 0 : HEAP_BASE + field * PAGE_SIZE);
+	if (field >= ADDR_LANDMARKS)
+		return plain(landmarks[field - ADDR_LANDMARKS]);
+	if (field >= ADDR_HEAP)
+		return plain(HEAP_BASE + (field - ADDR_HEAP) * PAGE_SIZE);
+	if (field < ADDR_REGIONS)
+		return window_page(field % SHORT_WINDOW);
+	if (code == OP_mmap)
+		return plain(0);
+	if (state->nr_regions == 0)
+		return window_page(field % SHORT_WINDOW);
+	return recent_region(state, field - ADDR_REGIONS);
+}
+
+static uint32_t guess_addr(const struct state *state, enum op_code code, struct operand operand)
+{
+	uint32_t page = (operand.value - WINDOW_BASE) / PAGE_SIZE;
+	uint32_t heap = (operand.value - HEAP_BASE) / PAGE_SIZE;
+
+	if (operand.ref) {
+		uint32_t age = (state->last_region - (operand.value >> 24)) % REGION_MAX;
+		uint32_t field = ADDR_REGIONS + age * SHORT_OFFSETS + (operand.value & 0xffffffu);
+
+		return field < ADDR_HEAP && (operand.value & 0xffffffu) < SHORT_OFFSETS ? field
+											: ADDR_FULL;
+	}
+	if (code == OP_brk)
+		return operand.value == 0 ? ADDR_BRK_ZERO : heap < ADDR_BRK_ZERO ? heap : ADDR_FULL;
+	if (operand.value == 0 && code == OP_mmap)
+		return ADDR_REGIONS;
+	if (page < SHORT_WINDOW && operand.value % PAGE_SIZE == 0)
+		return page;
+	if (heap < ADDR_LANDMARKS - ADDR_HEAP)
+		return ADDR_HEAP + heap;
+	for (uint32_t i = 0; i < ADDR_WINDOW_FULL - ADDR_LANDMARKS; i++) {
+		if (landmarks[i] == operand.value)
+			return ADDR_LANDMARKS + i;
+	}
+	return ADDR_FULL;
+}
+
+static struct operand read_addr_full(struct reader *in, uint32_t field)
+{
+	uint32_t region;
+
+	switch (field) {
+	case ADDR_WINDOW_FULL:
+		return window_page(get(in, 1));
+	case ADDR_REF_FULL:
+		region = get(in, 1) % REGION_MAX;
+		return (struct operand){region << 24 | get(in, 3), true};
+	case ADDR_PAGE_FULL:
+		return plain(get(in, 3) << PAGE_SHIFT);
+	default:
+		return plain(get(in, 4));
+	}
+}
+
+static uint32_t write_addr_full(struct writer *out, struct operand operand)
+{
+	uint32_t page = (operand.value - WINDOW_BASE) / PAGE_SIZE;
+
+	if (operand.ref) {
+		put(out, 1, operand.value >> 24);
+		put(out, 3, operand.value);
+		return ADDR_REF_FULL;
+	}
+	if (operand.value % PAGE_SIZE) {
+		put(out, 4, operand.value);
+		return ADDR_FULL;
+	}
+	if (page < WINDOW_PAGES) {
+		put(out, 1, page);
+		return ADDR_WINDOW_FULL;
+	}
+	put(out, 3, operand.value >> PAGE_SHIFT);
+	return ADDR_PAGE_FULL;
+}
+
+/*
+ * A length or count, 8 bits:
+ *     0..223   1 to 32, seven times over; for truncate 0 to 31
+ *   224..251   lengths at which something changes
+ *   252        1 byte;  253: 2 bytes;  254, 255: 3 bytes
+ */
+enum { LEN_SPECIAL = 224, LEN_BYTE = 252, LEN_WORD = 253, LEN_FULL = 254 };
+#define SHORT_LENS 32u
+
+static const uint32_t special_lens[LEN_BYTE - LEN_SPECIAL] = {
+	0,   0,   33,  48,  63,   64,   65,   100,  127,   128,   255,    256,    257,    300,
+	511, 512, 513, 767, 1024, 1025, 2048, 4096, 32768, 65536, 131072, 262144, 786432, LEN_MAX,
+};
+
+static uint32_t shortest_len(enum op_code code)
+{
+	return code == OP_truncate ? 0 : 1;
+}
+
+static struct operand read_len(const struct state *state, enum op_code code, uint32_t field)
+{
+	if (field < LEN_SPECIAL)
+		return plain(field % SHORT_LENS + shortest_len(code));
+	return plain(special_lens[field - LEN_SPECIAL]);
+}
+
+static uint32_t guess_len(const struct state *state, enum op_code code, struct operand operand)
+{
+	if (operand.value - shortest_len(code) < SHORT_LENS)
+		return operand.value - shortest_len(code);
+	for (uint32_t i = 0; i < LEN_BYTE - LEN_SPECIAL; i++) {
+		if (special_lens[i] == operand.value)
+			return LEN_SPECIAL + i;
+	}
+	return LEN_FULL;
+}
+
+static struct operand read_len_full(struct reader *in, uint32_t field)
+{
+	if (field == LEN_BYTE)
+		return plain(get(in, 1));
+	return plain(field == LEN_WORD ? get(in, 2) : get(in, 3) & LEN_MAX);
+}
+
+static uint32_t write_len_full(struct writer *out, struct operand operand)
+{
+	uint32_t bytes = operand.value < 0x100 ? 1 : operand.value < 0x10000 ? 2 : 3;
+
+	put(out, bytes, operand.value);
+	return LEN_BYTE + bytes - 1;
+}
+
+/* A protection is its three bits, mremap's flags are their two, a file is its number. */
+static struct operand read_plain(const struct state *state, enum op_code code, uint32_t field)
+{
+	return plain(field);
+}
+
+static uint32_t guess_plain(const struct state *state, enum op_code code, struct operand operand)
+{
+	return operand.value;
+}
+
+/* Flags of mmap, 5 bits: the four frequent ones in any combination, combinations with one of the
+ * others; 31: all of them in a byte. */
+#define MFLAGS_PLAIN  16
+#define MFLAGS_ESCAPE 31
+
+static const uint8_t common_mflags[MFLAGS_ESCAPE - MFLAGS_PLAIN] = {
+	OP_MAP_LOCKED | OP_MAP_ANON,
+	OP_MAP_LOCKED | OP_MAP_SHARED,
+	OP_MAP_LOCKED | OP_MAP_ANON | OP_MAP_FIXED,
+	OP_MAP_LOCKED | OP_MAP_SHARED | OP_MAP_FIXED,
+	OP_MAP_LOCKED | OP_MAP_SHARED | OP_MAP_ANON,
+	OP_MAP_GROWSDOWN | OP_MAP_ANON,
+	OP_MAP_GROWSDOWN | OP_MAP_ANON | OP_MAP_FIXED,
+	OP_MAP_GROWSDOWN | OP_MAP_ANON | OP_MAP_LOCKED,
+	OP_MAP_NORESERVE | OP_MAP_ANON,
+	OP_MAP_NORESERVE | OP_MAP_ANON | OP_MAP_FIXED,
+	OP_MAP_NORESERVE,
+	OP_MAP_ANON | OP_MAP_FIXED,
+	OP_MAP_ANON | OP_MAP_FIXED,
+	OP_MAP_SHARED | OP_MAP_FIXED,
+	OP_MAP_ANON,
+};
+
+static struct operand read_mflags(const struct state *state, enum op_code code, uint32_t field)
+{
+	return plain(field < MFLAGS_PLAIN ? field : common_mflags[field - MFLAGS_PLAIN]);
+}
+
+static uint32_t guess_mflags(const struct state *state, enum op_code code, struct operand operand)
+{
+	if (operand.value < MFLAGS_PLAIN)
+		return operand.value;
+	for (uint32_t i = 0; i < MFLAGS_ESCAPE - MFLAGS_PLAIN; i++) {
+		if (common_mflags[i] == operand.value)
+			return MFLAGS_PLAIN + i;
+	}
+	return MFLAGS_ESCAPE;
+}
+
+static struct operand read_mflags_full(struct reader *in, uint32_t field)
+{
+	return plain(get(in, 1) & OP_MAP_MASK);
+}
+
+static uint32_t write_mflags_full(struct writer *out, struct operand operand)
+{
+	put(out, 1, operand.value);
+	return MFLAGS_ESCAPE;
+}
+
+/* Advice, 3 bits. */
+static struct operand read_advice(const struct state *state, enum op_code code, uint32_t field)
+{
+	/* The one that does something more often than the others. */
+	return plain(field < NR_ADVICE ? field : ADVICE_DONTNEED);
+}
+
+/* A file offset, 5 bits: 0..30; 31: 3 bytes. */
+#define PGOFF_ESCAPE 31
+
+static uint32_t guess_pgoff(const struct state *state, enum op_code code, struct operand operand)
+{
+	return operand.value < PGOFF_ESCAPE ? operand.value : PGOFF_ESCAPE;
+}
+
+static struct operand read_pgoff_full(struct reader *in, uint32_t field)
+{
+	return plain(get(in, 3) & LEN_MAX);
+}
+
+static uint32_t write_pgoff_full(struct writer *out, struct operand operand)
+{
+	put(out, 3, operand.value);
+	return PGOFF_ESCAPE;
+}
+
+static const struct field fields[] = {
+	[OPERAND_PROC] = {4, PROC_ESCAPE, read_proc, guess_proc, read_slot, write_slot},
+	[OPERAND_NEWPROC] = {4, PROC_ESCAPE, read_newproc, guess_zero, read_slot, write_slot},
+	[OPERAND_REGION] = {4, REGION_ESCAPE, read_region, guess_region, read_region_full,
+			    write_region_full},
+	[OPERAND_ADDR] = {8, ADDR_WINDOW_FULL, read_addr, guess_addr, read_addr_full,
+			  write_addr_full},
+	[OPERAND_LEN] = {8, LEN_BYTE, read_len, guess_len, read_len_full, write_len_full},
+	[OPERAND_COUNT] = {8, LEN_BYTE, read_len, guess_len, read_len_full, write_len_full},
+	[OPERAND_PROT] = {3, 8, read_plain, guess_plain, NULL, NULL},
+	[OPERAND_RFLAGS] = {2, 4, read_plain, guess_plain, NULL, NULL},
+	[OPERAND_FILE] = {3, 8, read_plain, guess_plain, NULL, NULL},
+	[OPERAND_ADVICE] = {3, 8, read_advice, guess_plain, NULL, NULL},
+	[OPERAND_MFLAGS] = {5, MFLAGS_ESCAPE, read_mflags, guess_mflags, read_mflags_full,
+			    write_mflags_full},
+	[OPERAND_PGOFF] = {5, PGOFF_ESCAPE, read_plain, guess_pgoff, read_pgoff_full,
+			   write_pgoff_full},
+};
+_Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 3 && FILE_MAX == 8 && NR_ADVICE <= 8,
+	       "fields without an escape hold every value");
+
+/* ---- ops ----------------------------------------------------------------------------------------
+ */
+
+/*
+ * Codes from here on are properties, four for each: n = 1, 2, 3 and n in two bytes behind it.
+ * In the order of op_properties.
+ */
+#define PROPERTY_FIRST (0x100 - 4 * NR_PROPERTIES)
+_Static_assert(NR_OPS <= PROPERTY_FIRST, "codes of ops and properties are apart");
+
+/* The bit at which a field of BITS starts, if fields up to bit AT are taken. */
+static uint32_t place_field(uint32_t at, uint32_t bits)
+{
+	return at % 8 + bits > 8 ? (at + 7) / 8 * 8 : at;
+}
+
+static void decode_operand(struct reader *in, const struct state *state, struct op *op, uint32_t i,
+			   uint32_t value)
+{
+	const struct field *field = &fields[op_info(op->code)->operand[i].kind];
+	struct operand operand;
+
+	if (value < field->escape)
+		operand = field->read_short(state, op->code, value);
+	else
+		operand = field->read_full(in, value);
+	op->args[i] = operand.value;
+	if (operand.ref)
+		op->refs |= (uint8_t)(1u << i);
+}
+
+/*
+ * Operands that the flags do not ask for are in the head all the same, so that its length does not
+ * hang on a flag. They count only if one of them is written in full, which is how the encoder tells
+ * that they are not 0.
+ */
+static void drop_idle(struct op *op, const uint32_t values[OP_ARGS_MAX])
+{
+	const struct op_info *info = op_info(op->code);
+	uint32_t optional = op_optional(info);
+
+	if (optional == info->nargs || op_wants_optional(op))
+		return;
+	for (uint32_t i = optional; i < info->nargs; i++) {
+		if (values[i] >= fields[info->operand[i].kind].escape)
+			return;
+	}
+	for (uint32_t i = optional; i < info->nargs; i++) {
+		op->args[i] = 0;
+		op->refs &= (uint8_t) ~(1u << i);
+	}
+}
+
+static void decode_operands(struct reader *in, const struct state *state, struct op *op)
+{
+	const struct op_info *info = op_info(op->code);
+	uint32_t values[OP_ARGS_MAX];
+	uint32_t at = 0, byte = 0;
+
+	for (uint32_t i = 0; i < info->nargs; i++) {
+		uint32_t bits = fields[info->operand[i].kind].bits;
+
+		at = place_field(at, bits);
+		if (at % 8 == 0)
+			byte = get(in, 1);
+		values[i] = byte >> at % 8 & ((1u << bits) - 1);
+		at += bits;
+	}
+	for (uint32_t i = 0; i < info->nargs; i++)
+		decode_operand(in, state, op, i, values[i]);
+	drop_idle(op, values);
+}
+
+/* False: no op is left. */
+static bool decode_op(struct reader *in, const struct state *state, struct op *op)
+{
+	memset(op, 0, sizeof(*op));
+	while (in->at < in->size) {
+		uint32_t code = get(in, 1), n;
+
+		if (code < PROPERTY_FIRST) {
+			op->code = (uint8_t)(code % NR_OPS);
+			decode_operands(in, state, op);
+			return true;
+		}
+		n = code % 4 + 1;
+		if (n == 4)
+			n = get(in, 2);
+		op_set_property(op, (code - PROPERTY_FIRST) / 4, (uint16_t)n);
+	}
+	return false;
+}
+
+static uint32_t encode_operand(struct writer *full, const struct state *state, const struct op *op,
+			       uint32_t i, bool idle)
+{
+	const struct field *field = &fields[op_info(op->code)->operand[i].kind];
+	struct operand operand = {op->args[i], op->refs >> i & 1};
+	uint32_t value = field->guess(state, op->code, operand);
+
+	if (value < field->escape && !(idle && field->write_full)) {
+		struct operand read = field->read_short(state, op->code, value);
+
+		if (read.value == operand.value && read.ref == operand.ref)
+			return value;
+	}
+	MM_ASSERT(field->write_full);
+	return field->write_full(full, operand);
+}
+
+#define FULL_MAX (4 * OP_ARGS_MAX)
+
+static void encode_op(struct writer *out, const struct state *state, const struct op *op)
+{
+	const struct op_info *info = op_info(op->code);
+	uint8_t head[OP_ARGS_MAX] = {0}, full_data[FULL_MAX];
+	struct writer full = {full_data, sizeof(full_data), 0};
+	/* Operands from `idle` on are not asked for, and are not 0 if there are any before `end`. */
+	uint32_t end = op_nr_operands(op);
+	uint32_t idle = op_wants_optional(op) ? info->nargs : op_optional(info);
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < NR_PROPERTIES; i++) {
+		uint32_t n = op_property(op, i);
+
+		if (n == 0)
+			continue;
+		put(out, 1, PROPERTY_FIRST + 4 * i + (n < 4 ? n - 1 : 3));
+		if (n >= 4)
+			put(out, 2, n);
+	}
+	put(out, 1, op->code);
+	for (uint32_t i = 0; i < info->nargs; i++) {
+		uint32_t bits = fields[info->operand[i].kind].bits;
+
+		at = place_field(at, bits);
+		if (i < end)
+			head[at / 8] |=
+				(uint8_t)(encode_operand(&full, state, op, i, i >= idle) << at % 8);
+		at += bits;
+	}
+	for (uint32_t i = 0; i < (at + 7) / 8; i++)
+		put(out, 1, head[i]);
+	for (size_t i = 0; i < full.len; i++)
+		put(out, 1, full_data[i]);
+}
+
+/* ---- the machine -------------------------------------------------------------------------------
+ */
+
+#define MACHINE_FULL 255u
+
+static uint32_t nr_presets(void)
+{
+	uint32_t n = 0;
+
+	while (machine_presets[n].name)
+		n++;
+	return n < MACHINE_FULL ? n : MACHINE_FULL;
+}
+
+/* VALUE if it lies in [LOW, HIGH], else something that does. */
+static uint32_t into_range(uint32_t value, uint32_t low, uint32_t high)
+{
+	return value >= low && value <= high ? value : low + value % (high - low + 1);
+}
+
+static void decode_machine(struct reader *in, struct machine_config *config)
+{
+	uint32_t preset = get(in, 1);
+
+	if (preset != MACHINE_FULL) {
+		*config = machine_presets[preset % nr_presets()].config;
+		return;
+	}
+	/* In statements: the order in which an initializer list is evaluated is nobody's promise.
+	 */
+	config->ram_mb = into_range(get(in, 3), 16, 65536);
+	config->split = into_range(get(in, 1), SPLIT_3_1, SPLIT_4_4);
+	config->era = into_range(get(in, 1), ERA_2_6_6, ERA_2_6_7);
+	config->highpte = get(in, 1) & 1;
+	config->cacheline = 32u << get(in, 1) % 3;
+	config->swap_pages = get(in, 3);
+	config->files = into_range(get(in, 1), 0, FILE_MAX);
+	config->file_pages = into_range(get(in, 3), 0, FILE_PAGES_MAX);
+	config->pool = into_range(get(in, 1), POOL_POISON, POOL_RECYCLE);
+	config->stop_on_refusal = get(in, 1) & 1;
+}
+
+static bool config_equal(const struct machine_config *a, const struct machine_config *b)
+{
+	return a->ram_mb == b->ram_mb && a->split == b->split && a->era == b->era &&
+	       a->highpte == b->highpte && a->cacheline == b->cacheline &&
+	       a->swap_pages == b->swap_pages && a->files == b->files &&
+	       a->file_pages == b->file_pages && a->pool == b->pool &&
+	       a->stop_on_refusal == b->stop_on_refusal;
+}
+
+static void encode_machine(struct writer *out, const struct machine_config *config)
+{
+	for (uint32_t i = 0; i < nr_presets(); i++) {
+		if (config_equal(config, &machine_presets[i].config)) {
+			put(out, 1, i);
+			return;
+		}
+	}
+	put(out, 1, MACHINE_FULL);
+	put(out, 3, config->ram_mb);
+	put(out, 1, config->split);
+	put(out, 1, config->era);
+	put(out, 1, config->highpte);
+	put(out, 1, config->cacheline == 128 ? 2 : config->cacheline == 64);
+	put(out, 3, config->swap_pages);
+	put(out, 1, config->files);
+	put(out, 3, config->file_pages);
+	put(out, 1, config->pool);
+	put(out, 1, config->stop_on_refusal);
+}
+
+/* ---- traces -------------------------------------------------------------------------------------
+ */
+
+void trace_decode(struct trace *trace, const uint8_t *data, size_t size, uint32_t max_ops)
+{
+	struct reader in = {data, size, 0};
+	struct state state;
+	struct op op;
+
+	trace_clear(trace);
+	decode_machine(&in, &trace->config);
+	state_init(&state);
+	while (trace->nr_ops < max_ops && decode_op(&in, &state, &op)) {
+		int err = trace_add(trace, &op);
+
+		MM_ASSERT(!err);
+		state_step(&state, &op);
+	}
+}
+
+size_t trace_encode(const struct trace *trace, uint8_t *data, size_t size)
+{
+	struct writer out = {data, size, 0};
+	struct state state;
+
+	encode_machine(&out, &trace->config);
+	state_init(&state);
+	for (uint32_t i = 0; i < trace->nr_ops; i++) {
+		encode_op(&out, &state, &trace->ops[i]);
+		state_step(&state, &trace->ops[i]);
+	}
+	return out.len;
+}

@@ -1,0 +1,152 @@
+/*
+ * What an observer may know of a machine: pages, areas, statistics. Only pins change it.
+ */
+#include "internal.h"
+
+bool machine_proc_alive(const struct machine *machine, uint32_t proc)
+{
+	return proc < PROC_MAX && machine->tasks[proc];
+}
+
+static struct mm *proc_mm(const struct machine *machine, uint32_t proc)
+{
+	return machine_proc_alive(machine, proc) ? machine->tasks[proc]->mm : NULL;
+}
+
+bool machine_view_page(struct machine *machine, uint32_t proc, uint32_t vpn, struct page_view *view)
+{
+	struct mm *mm = proc_mm(machine, proc);
+	struct vma *vma;
+	struct ptep p;
+	struct page *page;
+
+	*view = (struct page_view){0};
+	if (!mm)
+		return false;
+	vma = find_vma(mm, vpn);
+	if (vma && vma->start <= vpn) {
+		view->mapped = true;
+		view->vm_flags = vma->flags;
+		view->file = vma->file;
+	}
+	p = pte_lookup(mm, vpn);
+	if (!p.table)
+		return true;
+	view->pte = ptep_get(p);
+	if (!pte_present(view->pte))
+		return true;
+	page = pfn_to_page(machine, pte_pfn(view->pte));
+	view->pfn = page->pfn;
+	view->zero = page->flags & PG_RESERVED;
+	view->mapcount = page->mapcount;
+	view->token = page->token;
+	view->anon = page->flags & PG_ANON;
+	view->swapcache = page->flags & PG_SWAPCACHE;
+	view->dirty = (page->flags & PG_DIRTY) || pte_dirty(view->pte);
+	return true;
+}
+
+bool machine_next_present(struct machine *machine, uint32_t proc, uint32_t *vpn,
+			  struct page_view *view)
+{
+	struct mm *mm = proc_mm(machine, proc);
+	uint32_t limit = task_pages(machine);
+	struct ptep p;
+
+	for (uint32_t at = *vpn; mm && pte_next(mm, at, limit, vpn, &p); at = *vpn + 1) {
+		if (pte_present(ptep_get(p)))
+			return machine_view_page(machine, proc, *vpn, view);
+	}
+	return false;
+}
+
+char machine_page_char(struct machine *machine, uint32_t proc, uint32_t vpn)
+{
+	struct page_view view;
+
+	if (!machine_view_page(machine, proc, vpn, &view) || !view.mapped)
+		return '.';
+	if (pte_none(view.pte))
+		return '-';
+	if (pte_swap(view.pte))
+		return 's';
+	if (pte_file(view.pte))
+		return 'o';
+	if (view.zero)
+		return 'z';
+	if (!(view.pte & PTE_P))
+		return 'n';
+	return pte_write(view.pte) ? 'w' : 'r';
+}
+
+bool machine_view_area(struct machine *machine, uint32_t proc, uint32_t vpn, struct area_view *view)
+{
+	struct mm *mm = proc_mm(machine, proc);
+	struct vma *vma = mm ? find_vma(mm, vpn) : NULL;
+
+	if (!vma)
+		return false;
+	*view = (struct area_view){vma->start, vma->end, vma->pgoff, vma->flags,
+				   vma->file ? (int)vma->file->id : -1};
+	return true;
+}
+
+bool machine_one_area(struct machine *machine, uint32_t proc, uint32_t vpn, uint32_t npages)
+{
+	struct area_view area;
+
+	return machine_view_area(machine, proc, vpn, &area) && area.start <= vpn &&
+	       npages <= area.end - vpn;
+}
+
+void machine_stats(const struct machine *machine, struct machine_stats *stats)
+{
+	const struct zone *zones = machine->zones;
+	uint32_t low = zone_used(&zones[ZONE_DMA]) + zone_used(&zones[ZONE_NORMAL]);
+	uint32_t high = zone_used(&zones[ZONE_HIGHMEM]);
+
+	*stats = (struct machine_stats){
+		.lowmem_total = (uint64_t)(zones[ZONE_DMA].npages + zones[ZONE_NORMAL].npages) *
+				PAGE_SIZE,
+		.lowmem_used = machine->lowmem_boot + (uint64_t)low * PAGE_SIZE +
+			       kmem_bytes(machine, false),
+		.highmem_used = (uint64_t)high * PAGE_SIZE,
+		.meta_bytes = kmem_bytes(machine, true),
+		.frames_used = low + high,
+		.committed_as = machine->committed_as,
+		.host_allocs = machine->host_allocs,
+		.swapouts = machine->swapouts,
+		.swapins = machine->swapins,
+		.reclaimed = machine->reclaimed,
+		.unmaps = machine->unmaps,
+		.rmap = machine->counters,
+	};
+	stats->lowmem_peak = machine->lowmem_peak > stats->lowmem_used ? machine->lowmem_peak
+								       : stats->lowmem_used;
+	stats->meta_peak = machine->meta_peak;
+}
+
+static struct page *mapped_page(struct machine *machine, uint32_t proc, uint32_t vpn)
+{
+	struct page_view view;
+
+	if (!machine_view_page(machine, proc, vpn, &view) || !pte_present(view.pte))
+		return NULL;
+	return pfn_to_page(machine, view.pfn);
+}
+
+void machine_pin(struct machine *machine, uint32_t proc, uint32_t vpn)
+{
+	struct page *page = mapped_page(machine, proc, vpn);
+
+	if (page)
+		page_get(page);
+}
+
+void machine_unpin(struct machine *machine, uint32_t proc, uint32_t vpn)
+{
+	struct page *page = mapped_page(machine, proc, vpn);
+
+	if (page)
+		page_put(machine, page);
+}

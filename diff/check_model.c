@@ -1,0 +1,97 @@
+/*
+ * MODEL: the result is what the manual pages allow. The model follows the reference, so that one
+ * model serves all: who differs from the reference has been found by RESULT.
+ *
+ * What a call that ran out of memory half-way had already done is not specified. The model then
+ * says which range it has lost, and learns from the reference what is mapped there now.
+ */
+#include "internal.h"
+
+static void add_area(struct diff *diff, size_t n, const struct area_view *area)
+{
+	size_t max = diff->max_areas;
+	int file = area->file;
+
+	diff->areas = diff_grow(diff->areas, &max, n + 1, sizeof(*diff->areas));
+	diff->max_areas = (uint32_t)max;
+	if (file >= FILE_MAX)
+		file = -2; /* shared anonymous memory */
+	diff->areas[n] = (struct model_area){area->start, area->end, area->flags, file,
+					     area->pgoff};
+}
+
+static void adopt(struct diff *diff)
+{
+	struct machine *machine = diff->reference->machine;
+	struct area_view area;
+	uint32_t proc, vpn, last;
+	size_t n = 0;
+
+	model_lost_range(diff->model, &proc, &vpn, &last);
+	for (; vpn < last && machine_view_area(machine, proc, vpn, &area); vpn = area.end) {
+		if (area.start >= last)
+			break;
+		add_area(diff, n++, &area);
+	}
+	model_adopt(diff->model, diff->areas, n);
+}
+
+void model_follow(struct diff *diff)
+{
+	const struct subject *reference = diff->reference;
+	bool failed = reference->last->alloc_failed || reference->last->meta_failed;
+	int excuse = EXCUSE_PARTIAL_FAILURE;
+
+	diff->why[0] = '\0';
+	diff->verdict = model_step(diff->model, &diff->op, &reference->result, failed, diff->why,
+				   sizeof(diff->why));
+	if (diff->verdict == MODEL_LOST)
+		adopt(diff);
+	else if (diff->verdict == MODEL_ABSTAINS)
+		excuse = excuse_named(diff->why);
+	else
+		return;
+	DIFF_ASSERT(excuse >= 0);
+	excuse_count(diff, (enum diff_excuse)excuse);
+}
+
+/* A read that should have succeeded, and did, but saw the wrong thing, is CONTENT's. */
+static bool is_about_content(const struct diff *diff)
+{
+	const struct op *op = &diff->op;
+	uint64_t token;
+
+	if (diff->reference->result.err)
+		return false;
+	if (op->code == OP_read)
+		return model_peek(diff->model, op->args[0], op->args[1] / PAGE_SIZE, &token) <= 0;
+	return op->code == OP_fread;
+}
+
+static bool report(struct diff *diff, enum diff_check check)
+{
+	char detail[sizeof(diff->finding->detail)];
+
+	slug(diff->why, detail, sizeof(detail));
+	if (check == CHECK_CONTENT)
+		snprintf(detail, sizeof(detail), "token");
+	return find(diff, check, diff->reference->name, "model", detail, "%s", diff->why);
+}
+
+bool check_model(struct diff *diff)
+{
+	if (!diff->model)
+		return false;
+	diff->stats.check_count[CHECK_MODEL]++;
+	if (diff->verdict != MODEL_DISAGREES || is_about_content(diff))
+		return false;
+	return report(diff, CHECK_MODEL);
+}
+
+bool check_content(struct diff *diff)
+{
+	if (!diff->model || (diff->op.code != OP_read && diff->op.code != OP_fread))
+		return false;
+	diff->stats.check_count[CHECK_CONTENT]++;
+	return diff->verdict == MODEL_DISAGREES && report(diff, CHECK_CONTENT);
+}

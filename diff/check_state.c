@@ -1,0 +1,34 @@
+/*
+ * COUNTS and STRUCTURE: each machine recomputes everything that it keeps incrementally and compares
+ * (machine_recount). What the backend's own check() says is about structure, and begins "rmap:".
+ *
+ * This looks at all that exists, so it runs every few ops and at the end; how often never changes
+ * what a trace does.
+ */
+#include "internal.h"
+
+static bool report(struct diff *diff, const struct subject *s, const char *sentence)
+{
+	bool backend = strncmp(sentence, "rmap:", 5) == 0;
+	char detail[sizeof(diff->finding->detail)];
+
+	slug(backend ? sentence + 5 : sentence, detail, sizeof(detail));
+	return find(diff, backend ? CHECK_STRUCTURE : CHECK_COUNTS, s->name, "recount", detail,
+		    "%s: %s", s->name, sentence);
+}
+
+bool check_state(struct diff *diff)
+{
+	char buf[192];
+
+	diff->stats.check_count[CHECK_COUNTS]++;
+	diff->stats.check_count[CHECK_STRUCTURE]++;
+	FOR_EACH_SUBJECT(diff, s) {
+		const char *sentence = machine_recount(s->machine, buf, sizeof(buf));
+
+		diff->stats.recounts++;
+		if (sentence)
+			return report(diff, s, sentence);
+	}
+	return false;
+}

@@ -1,0 +1,422 @@
+/*
+ * The generator: random traces, from a seed, that make things collide.
+ *
+ * Swarm: each trace switches some ops off and weights the rest wildly, so that traces differ more
+ * from each other than samples of one distribution would; a bug that needs many forks and no exit
+ * gets its trace. The world is small on purpose: a window of a few pages that everybody maps,
+ * cuts and moves, few processes, files of few pages. A few percent of operands are wild.
+ *
+ * Operands are made by kind, from op.def, so that a new op needs nothing here; what needs more
+ * sense than that is put right afterwards, by op.
+ */
+#include "internal.h"
+
+/* Where brk starts. */
+#define HEAP_BASE 0x08100000u
+
+/* xoshiro256** by D. Blackman and S. Vigna, seeded by splitmix64; written from its description. */
+struct random {
+	uint64_t s[4];
+};
+
+static uint64_t rotate(uint64_t x, int k)
+{
+	return x << k | x >> (64 - k);
+}
+
+static uint64_t next(struct random *random)
+{
+	uint64_t *s = random->s, result = rotate(s[1] * 5, 7) * 9, t = s[1] << 17;
+
+	s[2] ^= s[0];
+	s[3] ^= s[1];
+	s[1] ^= s[2];
+	s[0] ^= s[3];
+	s[2] ^= t;
+	s[3] = rotate(s[3], 45);
+	return result;
+}
+
+static void seed_random(struct random *random, uint64_t seed)
+{
+	for (int i = 0; i < 4; i++) {
+		uint64_t z = seed += 0x9e3779b97f4a7c15ull;
+
+		z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+		z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+		random->s[i] = z ^ z >> 31;
+	}
+}
+
+/* What a trace being made is like. Rates are out of 256. */
+struct generator {
+	struct random random;
+	const struct machine_config *config;
+	uint32_t base, window;     /* byte address of the window; its pages */
+	uint32_t max_procs;
+	uint32_t live;             /* processes that should be alive, a bit each */
+	uint32_t nr_regions;       /* r0..: bound by now */
+	uint32_t wild, file, shared, fixed, heap, region;
+	uint32_t failing;          /* ops told to fail or to reclaim */
+	uint8_t pick[256];         /* op codes, as often as their weight says */
+};
+
+static uint32_t below(struct generator *g, uint32_t n)
+{
+	return (uint32_t)((next(&g->random) >> 32) * n >> 32);
+}
+
+static bool chance(struct generator *g, uint32_t rate)
+{
+	return next(&g->random) >> 56 < rate;
+}
+
+/* ---- weights ------------------------------------------------------------------------------ */
+
+#define WEIGHT_DEFAULT 8
+static const uint8_t weights[NR_OPS] = {
+	[OP_fork] = 8,    [OP_exit] = 4,      [OP_exec] = 1,    [OP_mmap] = 14,   [OP_munmap] = 6,
+	[OP_mremap] = 9,  [OP_mprotect] = 6,  [OP_madvise] = 4, [OP_brk] = 2,     [OP_read] = 12,
+	[OP_write] = 22,  [OP_truncate] = 2,  [OP_fread] = 2,   [OP_fwrite] = 2,  [OP_evict] = 8,
+	[OP_swapout] = 9, [OP_age] = 4,       [OP_reclaim] = 3,
+};
+
+/* Switch some ops off, weight the rest between a quarter and four times, and deal 256 cards. */
+static void deal(struct generator *g)
+{
+	uint32_t weight[NR_OPS], total = 0, dealt = 0;
+
+	for (int code = 0; code < NR_OPS; code++) {
+		weight[code] = (weights[code] ? weights[code] : WEIGHT_DEFAULT) << below(g, 5);
+		if (below(g, 5) == 0 && code != OP_mmap && code != OP_write)
+			weight[code] = 0;
+		total += weight[code];
+	}
+	for (int code = 0; code < NR_OPS; code++) {
+		uint32_t cards = weight[code] * 256 / total + (weight[code] != 0);
+
+		while (cards-- && dealt < 256)
+			g->pick[dealt++] = (uint8_t)code;
+	}
+	while (dealt < 256)
+		g->pick[dealt++] = OP_write;
+}
+
+/* Mostly inside one page table; sometimes across the border of two, or of two gigabytes. */
+static uint32_t choose_base(struct generator *g)
+{
+	uint32_t half = g->window / 2 * PAGE_SIZE;
+
+	switch (below(g, 16)) {
+	case 0:
+	case 1:
+		return WINDOW_BASE - half;
+	case 2:
+		return 0x80000000u - half;
+	default:
+		return WINDOW_BASE;
+	}
+}
+
+static void begin(struct generator *g, const struct machine_config *config, uint64_t seed,
+		  const struct generate_options *options)
+{
+	seed_random(&g->random, seed);
+	g->config = config;
+	g->window = 4 + below(g, 29);
+	g->base = choose_base(g);
+	g->max_procs = 2 + below(g, 7);
+	g->live = 1;
+	g->nr_regions = 0;
+	g->wild = below(g, 16);
+	g->file = 16 << below(g, 4);
+	g->shared = 8 << below(g, 5);
+	g->fixed = 256 - (8 << below(g, 4));
+	g->heap = below(g, 4) ? 0 : 48;
+	g->region = below(g, 64);
+	g->failing = options->faults ? 4 << below(g, 4) : 0;
+	deal(g);
+}
+
+/* ---- operands, by kind ---------------------------------------------------------------------- */
+
+static uint32_t window_addr(struct generator *g)
+{
+	return g->base + below(g, g->window) * PAGE_SIZE;
+}
+
+static uint32_t wild_addr(struct generator *g)
+{
+	switch (below(g, 6)) {
+	case 0:
+		return 0;
+	case 1:
+		return window_addr(g) + 1 + below(g, PAGE_SIZE - 1);
+	case 2:
+		return 0xc0000000u - below(g, 8) * PAGE_SIZE;
+	case 3:
+		return below(g, 0x100000) * PAGE_SIZE;
+	case 4:
+		return g->base - below(g, 4) * PAGE_SIZE;
+	default:
+		return (uint32_t)next(&g->random);
+	}
+}
+
+static uint32_t make_addr(struct generator *g, struct op *op, int i)
+{
+	if (chance(g, g->wild))
+		return wild_addr(g);
+	if (g->nr_regions && chance(g, g->region)) {
+		op->refs |= (uint8_t)(1u << i);
+		return below(g, g->nr_regions) << 24 | below(g, 4);
+	}
+	if (g->heap && chance(g, g->heap))
+		return HEAP_BASE + below(g, g->window) * PAGE_SIZE;
+	return window_addr(g);
+}
+
+static uint32_t make_len(struct generator *g)
+{
+	if (chance(g, g->wild)) {
+		const uint32_t wild[] = {0, LEN_MAX, 510 + below(g, 4), 1u << below(g, 20)};
+
+		return wild[below(g, 4)];
+	}
+	switch (below(g, 8)) {
+	case 0:
+	case 1:
+	case 2:
+		return 1;
+	case 3:
+	case 4:
+	case 5:
+		return 1 + below(g, 4);
+	default:
+		return 1 + below(g, g->window);
+	}
+}
+
+/* A random one of the bits in SET, which is not empty. */
+static uint32_t one_of(struct generator *g, uint32_t set)
+{
+	uint32_t skip = below(g, (uint32_t)__builtin_popcount(set));
+
+	while (skip--)
+		set &= set - 1;
+	return (uint32_t)__builtin_ctz(set);
+}
+
+static uint32_t make_proc(struct generator *g)
+{
+	return chance(g, g->wild) ? below(g, PROC_MAX) : one_of(g, g->live);
+}
+
+static uint32_t make_newproc(struct generator *g)
+{
+	uint32_t vacant = ~g->live & ((1u << g->max_procs) - 1);
+
+	return vacant && !chance(g, g->wild) ? one_of(g, vacant) : below(g, g->max_procs);
+}
+
+static uint32_t make_prot(struct generator *g)
+{
+	static const uint8_t likely[16] = {3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 1, 1, 0, 0, 2};
+	uint32_t i = below(g, 20);
+
+	return i < 16 ? likely[i] : below(g, OP_PROT_MASK + 1);
+}
+
+static uint32_t make_mflags(struct generator *g)
+{
+	uint32_t flags = 0;
+
+	flags |= chance(g, g->file) ? 0 : OP_MAP_ANON;
+	flags |= chance(g, g->shared) ? OP_MAP_SHARED : 0;
+	flags |= chance(g, g->fixed) ? OP_MAP_FIXED : 0;
+	switch (below(g, 16)) {
+	case 0:
+		return flags | OP_MAP_POPULATE;
+	case 1:
+		return flags | OP_MAP_LOCKED;
+	case 2:
+		return (flags | OP_MAP_GROWSDOWN | OP_MAP_ANON) & ~OP_MAP_SHARED;
+	case 3:
+		return flags | below(g, OP_MAP_MASK + 1);
+	default:
+		return flags;
+	}
+}
+
+static uint32_t make_rflags(struct generator *g)
+{
+	static const uint8_t likely[8] = {3, 3, 3, 3, 1, 1, 1, 0};
+
+	return chance(g, g->wild) ? OP_MREMAP_FIXED : likely[below(g, 8)];
+}
+
+static uint32_t make_operand(struct generator *g, struct op *op, int i, enum operand_kind kind)
+{
+	switch (kind) {
+	case OPERAND_PROC:
+		return make_proc(g);
+	case OPERAND_NEWPROC:
+		return make_newproc(g);
+	case OPERAND_REGION:
+		return REGION_NONE;
+	case OPERAND_ADDR:
+		return make_addr(g, op, i);
+	case OPERAND_LEN:
+		return make_len(g);
+	case OPERAND_PROT:
+		return make_prot(g);
+	case OPERAND_MFLAGS:
+		return make_mflags(g);
+	case OPERAND_RFLAGS:
+		return make_rflags(g);
+	case OPERAND_ADVICE:
+		return below(g, 2) ? ADVICE_DONTNEED : below(g, NR_ADVICE);
+	case OPERAND_FILE:
+		return below(g, below(g, 4) ? 3 : FILE_MAX);
+	case OPERAND_PGOFF:
+		return below(g, chance(g, g->wild) ? LEN_MAX : g->config->file_pages + 2);
+	case OPERAND_COUNT:
+		return chance(g, g->wild) ? below(g, 4096) : 1 + below(g, 16);
+	case OPERAND_NONE:
+		break;
+	}
+	return 0;
+}
+
+/* ---- sense, by op ----------------------------------------------------------------------------- */
+
+static void set_arg(struct op *op, int i, uint32_t value)
+{
+	op->args[i] = value;
+	op->refs &= (uint8_t)~(1u << i);
+}
+
+/* The next name for an address that the kernel chooses. */
+static uint32_t bind_region(struct generator *g)
+{
+	uint32_t region = below(g, 4);
+
+	if (region >= g->nr_regions)
+		region = g->nr_regions++;
+	return region;
+}
+
+static void mend_mmap(struct generator *g, struct op *op)
+{
+	uint32_t flags = op->args[5];
+
+	if (!(flags & OP_MAP_FIXED)) {
+		if (!chance(g, g->wild))
+			set_arg(op, 2, 0);
+		op->args[1] = bind_region(g);
+	}
+	/* What is brought in at once had better be little. */
+	if ((flags & (OP_MAP_POPULATE | OP_MAP_LOCKED)) && op->args[3] > 64)
+		op->args[3] &= 63;
+	if (flags & OP_MAP_ANON)
+		op->args[6] = op->args[7] = 0;
+}
+
+static void mend_mremap(struct generator *g, struct op *op)
+{
+	uint32_t flags = op->args[5];
+
+	if (below(g, 3) == 0)
+		op->args[4] = op->args[3];
+	if (!(flags & OP_MREMAP_FIXED))
+		set_arg(op, 6, 0);
+	if (flags == OP_MREMAP_MAYMOVE && below(g, 2))
+		op->args[1] = bind_region(g);
+}
+
+static void mend_brk(struct generator *g, struct op *op)
+{
+	if (!chance(g, g->wild))
+		set_arg(op, 1, HEAP_BASE + below(g, g->window + 1) * PAGE_SIZE);
+}
+
+static void mend_fork(struct generator *g, struct op *op)
+{
+	if (g->live >> op->args[0] & 1)
+		g->live |= 1u << op->args[1];
+}
+
+/* The last process had better live: without it nothing happens any more. */
+static void mend_exit(struct generator *g, struct op *op)
+{
+	if (g->live == 1u << op->args[0])
+		op->code = OP_exec;
+	else
+		g->live &= ~(1u << op->args[0]);
+}
+
+typedef void mend_fn(struct generator *g, struct op *op);
+static mend_fn *const mend[NR_OPS] = {
+	[OP_mmap] = mend_mmap, [OP_mremap] = mend_mremap, [OP_brk] = mend_brk,
+	[OP_fork] = mend_fork, [OP_exit] = mend_exit,
+};
+
+/* ---- traces -------------------------------------------------------------------------------------- */
+
+static void tell_to_fail(struct generator *g, struct op *op)
+{
+	switch (below(g, 3)) {
+	case 0:
+		op->fail_nth = (uint16_t)(1 + below(g, 6));
+		break;
+	case 1:
+		op->reclaim_nth = (uint16_t)(1 + below(g, 6));
+		break;
+	default:
+		op->fail_meta = (uint16_t)(1 + below(g, 3));
+		break;
+	}
+}
+
+static void make_op(struct generator *g, struct op *op)
+{
+	const struct op_info *info;
+
+	*op = (struct op){.code = g->pick[next(&g->random) >> 56]};
+	info = op_info((enum op_code)op->code);
+	for (int i = 0; i < info->nargs; i++)
+		op->args[i] = make_operand(g, op, i, (enum operand_kind)info->operand[i].kind);
+	if (mend[op->code])
+		mend[op->code](g, op);
+	if (g->failing && chance(g, g->failing))
+		tell_to_fail(g, op);
+}
+
+/* Something to work on: the whole window, mostly private anonymous memory. */
+static void make_first(struct generator *g, struct op *op)
+{
+	uint32_t flags = OP_MAP_FIXED | OP_MAP_ANON;
+
+	flags |= chance(g, g->shared) ? OP_MAP_SHARED : 0;
+	*op = (struct op){.code = OP_mmap,
+			  .args = {0, REGION_NONE, g->base, g->window,
+				   OP_PROT_READ | OP_PROT_WRITE, flags}};
+}
+
+void generate_trace(struct trace *trace, const struct machine_config *config, uint64_t seed,
+		    const struct generate_options *options)
+{
+	struct generator g;
+	struct op op;
+
+	begin(&g, config, seed, options);
+	trace_clear(trace);
+	trace->config = *config;
+	for (uint32_t i = 0; i < options->nr_ops; i++) {
+		if (i == 0 && below(&g, 8))
+			make_first(&g, &op);
+		else
+			make_op(&g, &op);
+		DIFF_ASSERT(trace_add(trace, &op) == 0);
+	}
+}

@@ -1,0 +1,125 @@
+/*
+ * Lockstep: run one trace on one machine per backend, judge after every op.
+ *
+ *            .--> machine(scan) --------.
+ *   op ------+--> machine(pte_chain) ---+--> checks.def, in order --> first finding, or none
+ *            +--> ...                   |
+ *            '--> model ----------------'
+ *
+ * A disagreement is a value, struct finding, handed up to the edge. Permitted differences
+ * have names (excuses.def) and are counted.
+ */
+#ifndef RMAPFUZZ_DIFF_H
+#define RMAPFUZZ_DIFF_H
+
+#include "machine.h"
+#include "model.h"
+#include "trace.h"
+
+#define DIFF_SUBJECTS_MAX 16
+
+/* checks.def: what is judged. The name is part of every signature. */
+#define CHECK(id, name, help) CHECK_##id,
+enum diff_check {
+#include "checks.def"
+	NR_CHECKS
+};
+#undef CHECK
+
+/* excuses.def: what may differ, by name, with the reason. */
+#define EXCUSE(id, name, reason) EXCUSE_##id,
+enum diff_excuse {
+#include "excuses.def"
+	NR_EXCUSES
+};
+#undef EXCUSE
+
+const char *diff_check_name(enum diff_check check);
+const char *diff_excuse_name(enum diff_excuse excuse);
+const char *diff_excuse_reason(enum diff_excuse excuse);
+
+/* One entry of a set of mappings. */
+struct mapping {
+	uint32_t proc, vpn;
+};
+
+#define FINDING_SET_MAX 32
+#define SIGNATURE_MAX 96
+
+/*
+ * A judged disagreement. The signature is stable: check, op, subject and what kind of
+ * difference, no addresses ("unmapped:swapout:anon_vma:missed"). `sets` are the entries that
+ * the subject found and those it should have found.
+ */
+struct finding {
+	enum diff_check check;
+	uint32_t op_index;           /* nr_ops: at the end of the trace */
+	enum op_code op;             /* NR_OPS: at the end */
+	const char *subject;         /* backend name, or "model" */
+	const char *against;         /* backend name, "census", "model" or "recount" */
+	char detail[32];             /* the signature's last part: "missed", "twice", "stale", ... */
+	char signature[SIGNATURE_MAX];
+	char message[256];           /* one sentence for people */
+	struct mapping page;         /* the page in question; proc UINT32_MAX: none */
+	struct mapping found[FINDING_SET_MAX], expected[FINDING_SET_MAX];
+	uint32_t nr_found, nr_expected; /* may exceed FINDING_SET_MAX: the rest is not shown */
+};
+
+struct diff_options {
+	const struct rmap_ops *backends[DIFF_SUBJECTS_MAX];
+	uint32_t nr_backends;
+	bool model;            /* judge against the model too */
+	uint32_t check_every;  /* full recount every k ops, and at the end; 0: only at the end */
+	uint32_t canary;       /* n > 0: pretend a disagreement at op n - 1 (tests the way out) */
+};
+/* All backends of backends.def, model, recount every 16 ops. */
+void diff_options_init(struct diff_options *options);
+
+struct diff_stats {
+	uint64_t traces, ops;
+	uint64_t op_count[NR_OPS], op_ok[NR_OPS];
+	uint64_t walks, unmaps_compared; /* walks judged; entries whose unmapping was compared */
+	uint64_t recounts;
+	uint64_t excuses[NR_EXCUSES];
+	uint64_t check_count[NR_CHECKS]; /* how often each check judged something */
+};
+
+struct diff;
+struct diff *diff_create(const struct diff_options *options);
+void diff_destroy(struct diff *diff);
+
+/* Run TRACE from boot to shutdown. Returns 0: clean; 1: *FINDING is filled. Stops at the first. */
+int diff_run(struct diff *diff, const struct trace *trace, struct finding *finding);
+
+/* The same in steps, for tools that look between ops: begin, then step for each op, then end. */
+void diff_begin(struct diff *diff, const struct machine_config *config);
+int diff_step(struct diff *diff, const struct op *op, struct finding *finding);
+int diff_end(struct diff *diff, struct finding *finding);
+
+const struct diff_stats *diff_stats(const struct diff *diff);
+/* The i-th machine (0..nr_backends-1), to look at. */
+struct machine *diff_machine(struct diff *diff, uint32_t i);
+/* The last op's result as the first subject gave it, and the op with regions resolved. */
+const struct result *diff_last_result(const struct diff *diff);
+const struct op *diff_last_op(const struct diff *diff);
+/* One hash over results, events and final state of all subjects of the last run. */
+uint64_t diff_hash(const struct diff *diff);
+
+/* Check a trace's expectations while running it (trace.h). Returns 0 clean, 1 *FINDING. */
+int diff_run_expect(struct diff *diff, const struct trace *trace, struct finding *finding);
+
+/* Print a finding as a short report: signature, sentence, sets, the trace with the op marked. */
+void finding_print(const struct finding *finding, const struct trace *trace, FILE *out);
+
+/*
+ * The generator (diff/generate.c): a random trace of NR_OPS ops from SEED, with swarm weights:
+ * each trace switches some ops off and weights the rest wildly. Same seed, same trace.
+ */
+struct generate_options {
+	uint32_t nr_ops;
+	bool faults; /* allocation failures and reclaim inside ops too */
+};
+void generate_trace(struct trace *trace, const struct machine_config *config, uint64_t seed,
+		    const struct generate_options *options);
+
+#endif

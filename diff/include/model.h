@@ -1,0 +1,67 @@
+/*
+ * The reference model: what a program may observe, from the manual pages alone.
+ *
+ * It knows processes, ranges of addresses, files and content tokens. It knows no pages of
+ * memory, no frames, no page tables, no swap, and shares no code with core (only the op
+ * vocabulary of trace.h). It does not predict which address the kernel chooses; it checks
+ * that the choice was legal and adopts it.
+ */
+#ifndef RMAPFUZZ_MODEL_H
+#define RMAPFUZZ_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "trace.h"
+
+struct model;
+
+struct model *model_create(const struct machine_config *config);
+void model_destroy(struct model *model);
+/* As freshly created for CONFIG; keeps its memory. */
+void model_reset(struct model *model, const struct machine_config *config);
+
+enum model_verdict {
+	MODEL_AGREES,
+	MODEL_ABSTAINS, /* the manual pages leave it open (WHY names the excuse); state adopted */
+	MODEL_DISAGREES, /* WHY says what was expected */
+	MODEL_LOST,     /* a failed op left an unspecified range; model_adopt() must be called for it */
+};
+
+/* Which layout facts the model needs from a subject: used only after MODEL_LOST. */
+#define MODEL_AREA_SHARED 8u
+#define MODEL_AREA_GROWSDOWN 0x100u
+#define MODEL_AREA_LOCKED 0x2000u
+struct model_area {
+	uint32_t start, end; /* vpn */
+	uint32_t vm_flags;   /* VM_* of mm_types.h as plain numbers: READ 1, WRITE 2, EXEC 4 and the
+				three below; others are ignored */
+	int file;            /* file number f0..f7, -1 anonymous private, -2 other shared object */
+	uint32_t pgoff;
+};
+
+/*
+ * OP (resolved) was done and returned ACTUAL. Judge it and bring the model up to date.
+ * ALLOC_FAILED: the machine reported that some allocation failed in this op, so -ENOMEM (and
+ * nothing worse) is permitted. WHY gets one sentence when the verdict is not MODEL_AGREES.
+ */
+enum model_verdict model_step(struct model *model, const struct op *op, const struct result *actual,
+			      bool alloc_failed, char *why, size_t why_size);
+
+/*
+ * After MODEL_LOST: the layout of PROC over the vpns that model_lost_range() names is now AREAS[0..n),
+ * clipped to the range. Contents that survive by the model's own knowledge are kept.
+ */
+void model_lost_range(const struct model *model, uint32_t *proc, uint32_t *first, uint32_t *last);
+void model_adopt(struct model *model, const struct model_area *areas, size_t n);
+
+/* What a read of (PROC, VPN) would return: 0 and *TOKEN, RES_SEGV, RES_BUS, -ESRCH; -EAGAIN if
+ * the model cannot know it (any content, or one of two). A page that can only be written counts
+ * as readable. */
+int model_peek(const struct model *model, uint32_t proc, uint32_t vpn, uint64_t *token);
+
+/* Iterate what the model holds as mapped, for whole-state comparison: the first mapped vpn at or
+ * after *VPN of PROC. false: none. */
+bool model_next_mapped(const struct model *model, uint32_t proc, uint32_t *vpn);
+
+#endif

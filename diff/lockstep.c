@@ -1,0 +1,264 @@
+/*
+ * Lockstep: every subject does the op, then the checks look, in the order of checks.def.
+ *
+ * Machines are made once and wiped between traces; nothing here asks the host for memory once
+ * buffers have grown. What the checks see of an op are results and events, so judging costs what
+ * the op did. In the common case all events are equal byte for byte and no check looks further.
+ */
+#include "internal.h"
+
+void diff_assert_failed(const char *what, const char *file, int line)
+{
+	fprintf(stderr, "rmapfuzz: %s:%d: assertion failed: %s\n", file, line, what);
+	abort();
+}
+
+void *diff_grow(void *array, size_t *max, size_t need, size_t size)
+{
+	size_t grown = *max ? *max * 2 : 64;
+
+	if (need <= *max)
+		return array;
+	if (grown < need)
+		grown = need;
+	array = realloc(array, grown * size);
+	if (!array) {
+		fputs("rmapfuzz: the host is out of memory\n", stderr);
+		abort();
+	}
+	*max = grown;
+	return array;
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+void diff_options_init(struct diff_options *options)
+{
+	*options = (struct diff_options){.model = true, .check_every = 16};
+	while (rmap_backends[options->nr_backends] && options->nr_backends < DIFF_SUBJECTS_MAX) {
+		options->backends[options->nr_backends] = rmap_backends[options->nr_backends];
+		options->nr_backends++;
+	}
+}
+
+struct diff *diff_create(const struct diff_options *options)
+{
+	struct diff *diff = calloc(1, sizeof(*diff));
+
+	DIFF_ASSERT(diff);
+	DIFF_ASSERT(options->nr_backends > 0);
+	DIFF_ASSERT(options->nr_backends <= DIFF_SUBJECTS_MAX);
+	diff->options = *options;
+	diff->config = machine_presets[0].config;
+	diff->nr = options->nr_backends;
+	for (uint32_t i = 0; i < diff->nr; i++) {
+		diff->subjects[i].machine = machine_create(&diff->config, options->backends[i]);
+		diff->subjects[i].name = options->backends[i]->name;
+	}
+	if (options->model)
+		diff->model = model_create(&diff->config);
+	diff_begin(diff, &diff->config);
+	return diff;
+}
+
+void diff_destroy(struct diff *diff)
+{
+	if (!diff)
+		return;
+	FOR_EACH_SUBJECT(diff, s)
+		machine_destroy(s->machine);
+	model_destroy(diff->model);
+	free(diff->census.key);
+	free(diff->visits.key);
+	free(diff->drops.key);
+	free(diff->other_drops.key);
+	free(diff->set.event);
+	free(diff->other_set.event);
+	free(diff->areas);
+	free(diff);
+}
+
+void diff_begin(struct diff *diff, const struct machine_config *config)
+{
+	diff->config = *config;
+	FOR_EACH_SUBJECT(diff, s) {
+		machine_reconfigure(s->machine, config);
+		s->alone = false;
+	}
+	if (diff->model)
+		model_reset(diff->model, config);
+	memset(diff->regions, 0, sizeof(diff->regions));
+	diff->reference = diff->subjects;
+	diff->op_index = 0;
+	diff->at_end = false;
+	diff->end_hash = 0;
+	diff->stats.traces++;
+}
+
+/* ---- one op --------------------------------------------------------------------------------- */
+
+static bool has_walk(const struct subject *s)
+{
+	for (size_t i = 0; i < s->nr_events; i++) {
+		if (s->events[i].kind == EVENT_WALK)
+			return true;
+	}
+	return false;
+}
+
+static bool same_events(const struct subject *a, const struct subject *b)
+{
+	return a->nr_events == b->nr_events &&
+	       memcmp(a->events, b->events, a->nr_events * sizeof(*a->events)) == 0;
+}
+
+static void apply(struct diff *diff)
+{
+	FOR_EACH_SUBJECT(diff, s) {
+		machine_apply(s->machine, &diff->op, &s->result);
+		s->last = machine_last_op(s->machine);
+		s->events = machine_events(s->machine, &s->nr_events);
+	}
+}
+
+static void compare_events(struct diff *diff)
+{
+	struct subject *reference = diff->reference;
+
+	reference->walked = has_walk(reference);
+	FOR_EACH_SUBJECT(diff, s) {
+		s->same = s == reference || same_events(s, reference);
+		s->walked = s->same ? reference->walked : has_walk(s);
+	}
+}
+
+typedef bool check_fn(struct diff *diff);
+
+/* After every op. What is not here is done at recounts and at the end. */
+static check_fn *const op_checks[NR_CHECKS] = {
+	[CHECK_RESULT] = check_results, [CHECK_MODEL] = check_model,
+	[CHECK_UNMAPPED] = check_unmapped, [CHECK_SETS] = check_sets,
+	[CHECK_CONTENT] = check_content, [CHECK_PTES] = check_ptes,
+};
+
+static bool judge(struct diff *diff)
+{
+	uint32_t every = diff->options.check_every;
+
+	for (int i = 0; i < NR_CHECKS; i++) {
+		if (op_checks[i] && op_checks[i](diff))
+			return true;
+	}
+	if (every && (diff->op_index + 1) % every == 0 &&
+	    (check_state(diff) || check_all_content(diff)))
+		return true;
+	return check_canary(diff);
+}
+
+int diff_step(struct diff *diff, const struct op *op, struct finding *finding)
+{
+	struct diff_stats *stats = &diff->stats;
+	bool failures = op->fail_nth || op->fail_meta || op->reclaim_nth, found;
+
+	diff->finding = finding;
+	diff->op = op_resolve(op, diff->regions);
+	if (op->code == OP_mremap)
+		narrow_mremap(diff);
+	apply(diff);
+	if (failures)
+		excuse_reference(diff);
+	compare_events(diff);
+	if (failures)
+		excuse_failures(diff);
+	stats->ops++;
+	stats->op_count[op->code]++;
+	stats->op_ok[op->code] += !diff->reference->result.err;
+	if (diff->model)
+		model_follow(diff);
+	found = judge(diff);
+	op_bind(&diff->op, &diff->reference->result, diff->regions);
+	diff->op_index++;
+	return found;
+}
+
+/* ---- the end ---------------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9fb21c651e98df25ull;
+	return hash ^ hash >> 29;
+}
+
+/* What is left of a run besides results and events: memory and costs. */
+static uint64_t hash_state(const struct diff *diff)
+{
+	uint64_t hash = diff->nr;
+
+	for (uint32_t i = 0; i < diff->nr; i++) {
+		struct machine_stats stats;
+
+		machine_stats(diff->subjects[i].machine, &stats);
+		hash = mix(hash, stats.lowmem_used);
+		hash = mix(hash, stats.highmem_used);
+		hash = mix(hash, stats.meta_bytes);
+		hash = mix(hash, stats.frames_used);
+		hash = mix(hash, stats.committed_as);
+		hash = mix(hash, stats.swapouts);
+		hash = mix(hash, stats.swapins);
+		hash = mix(hash, stats.reclaimed);
+		hash = mix(hash, stats.unmaps);
+		hash = mix(hash, stats.rmap.pte_probes);
+		hash = mix(hash, stats.rmap.vmas_visited);
+		hash = mix(hash, stats.rmap.links);
+	}
+	return hash;
+}
+
+int diff_end(struct diff *diff, struct finding *finding)
+{
+	diff->finding = finding;
+	diff->at_end = true;
+	diff->end_hash = hash_state(diff);
+	return check_state(diff) || check_all_content(diff) || check_empty(diff);
+}
+
+uint64_t diff_hash(const struct diff *diff)
+{
+	uint64_t hash = diff->end_hash;
+
+	for (uint32_t i = 0; i < diff->nr; i++)
+		hash = mix(hash, machine_hash(diff->subjects[i].machine));
+	return hash;
+}
+
+int diff_run(struct diff *diff, const struct trace *trace, struct finding *finding)
+{
+	diff_begin(diff, &trace->config);
+	for (uint32_t i = 0; i < trace->nr_ops; i++) {
+		if (diff_step(diff, &trace->ops[i], finding))
+			return 1;
+	}
+	return diff_end(diff, finding);
+}
+
+/* ---- looking ---------------------------------------------------------------------------------- */
+
+const struct diff_stats *diff_stats(const struct diff *diff)
+{
+	return &diff->stats;
+}
+
+struct machine *diff_machine(struct diff *diff, uint32_t i)
+{
+	return i < diff->nr ? diff->subjects[i].machine : NULL;
+}
+
+const struct result *diff_last_result(const struct diff *diff)
+{
+	return &diff->reference->result;
+}
+
+const struct op *diff_last_op(const struct diff *diff)
+{
+	return &diff->op;
+}

@@ -1,0 +1,346 @@
+/*
+ * rmapfuzz replay: run traces from files in lockstep and check what they expect.
+ *
+ * A directory stands for all traces below it, by name: *.trace, *.bin, and names without an
+ * extension, as fuzzers give them.
+ */
+#include <argp.h>
+#include <fts.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+
+#define PICTURE_PAGES 64
+
+struct arguments {
+	struct diff_options diff;
+	struct machine_config config;
+	bool override_machine;
+	enum cli_form form;
+	const char *expect; /* a signature that must appear */
+	bool show, hash, json, quiet;
+	char **paths;
+	int nr_paths;
+};
+
+struct replay {
+	const struct arguments *arguments;
+	struct diff *diff;
+	struct trace trace;
+	uint32_t passed, failed;
+	int status;
+	json_t *json; /* array of results, or NULL */
+	/* --trace: what was last shown of each process */
+	char picture[PROC_MAX][PICTURE_PAGES + 1];
+};
+
+/* ---- options ------------------------------------------------------------------------------ */
+
+enum { KEY_MACHINE = 256, KEY_EXPECT, KEY_TRACE, KEY_BYTES, KEY_HASH, KEY_JSON, KEY_EVERY };
+
+static const struct argp_option options[] = {
+	{"backends", 'b', "A,B,...", 0, "only these reverse maps (default: all)", 0},
+	{"machine", KEY_MACHINE, "MACHINE", 0, "instead of the traces' own", 0},
+	{"check-every", KEY_EVERY, "K", 0,
+	 "recompute everything every K operations, and at the end (default 16; 0: only at the end)", 0},
+	{"expect", KEY_EXPECT, "SIGNATURE", 0, "succeed if exactly this finding appears", 0},
+	{"trace", KEY_TRACE, NULL, 0, "print each operation, its result and what changed", 0},
+	{"bytes", KEY_BYTES, NULL, 0, "files are in the byte form, whatever they look like", 0},
+	{"hash", KEY_HASH, NULL, 0, "print a hash of what each trace did", 0},
+	{"json", KEY_JSON, NULL, 0, "print results as JSON", 0},
+	{"quiet", 'q', NULL, 0, "print failures only", 0},
+	{0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	uint64_t number;
+	char error[160];
+
+	switch (key) {
+	case 'b':
+		if (cli_parse_backends(arg, &arguments->diff, error, sizeof(error)))
+			argp_error(state, "%s", error);
+		break;
+	case KEY_MACHINE:
+		if (machine_config_parse(&arguments->config, arg, error, sizeof(error)))
+			argp_error(state, "--machine: %s", error);
+		arguments->override_machine = true;
+		break;
+	case KEY_EVERY:
+		if (cli_parse_number(arg, UINT32_MAX, &number))
+			argp_error(state, "--check-every wants a number, not \"%s\"", arg);
+		arguments->diff.check_every = (uint32_t)number;
+		break;
+	case KEY_EXPECT:
+		arguments->expect = arg;
+		break;
+	case KEY_TRACE:
+		arguments->show = true;
+		break;
+	case KEY_BYTES:
+		arguments->form = CLI_BYTES;
+		break;
+	case KEY_HASH:
+		arguments->hash = true;
+		break;
+	case KEY_JSON:
+		arguments->json = true;
+		break;
+	case 'q':
+		arguments->quiet = true;
+		break;
+	case ARGP_KEY_ARGS:
+		arguments->paths = state->argv + state->next;
+		arguments->nr_paths = state->argc - state->next;
+		break;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which trace?");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+/* The gravest of all files' statuses is the command's. */
+static void worsen(struct replay *replay, int status)
+{
+	static const int order[] = {CLI_INTERNAL, CLI_USAGE, CLI_FINDING, CLI_VERSION};
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		if (status == order[i] || replay->status == order[i]) {
+			replay->status = order[i];
+			return;
+		}
+	}
+}
+
+/* ---- --trace ---------------------------------------------------------------------------------- */
+
+/* The first pages of the window of PROC, without what is not mapped at the right. */
+static void draw(struct machine *machine, uint32_t proc, char picture[PICTURE_PAGES + 1])
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < PICTURE_PAGES; i++) {
+		picture[i] = machine_page_char(machine, proc, WINDOW_BASE / PAGE_SIZE + i);
+		if (picture[i] != '.')
+			n = i + 1;
+	}
+	picture[n] = '\0';
+}
+
+static void show_changes(struct replay *replay)
+{
+	struct machine *machine = diff_machine(replay->diff, 0);
+
+	for (uint32_t proc = 0; proc < PROC_MAX; proc++) {
+		char picture[PICTURE_PAGES + 1];
+
+		draw(machine, proc, picture);
+		if (strcmp(picture, replay->picture[proc]) == 0)
+			continue;
+		memcpy(replay->picture[proc], picture, sizeof(picture));
+		if (machine_proc_alive(machine, proc))
+			printf("         p%" PRIu32 " w0 |%s|\n", proc, picture);
+		else
+			printf("         p%" PRIu32 " is gone\n", proc);
+	}
+}
+
+static void show_trace(struct replay *replay)
+{
+	const struct trace *trace = &replay->trace;
+	struct finding finding;
+	char text[256], result[64];
+
+	memset(replay->picture, 0, sizeof(replay->picture));
+	diff_begin(replay->diff, &trace->config);
+	for (uint32_t i = 0; i < trace->nr_ops; i++) {
+		int found = diff_step(replay->diff, &trace->ops[i], &finding);
+
+		op_print(&trace->ops[i], text, sizeof(text));
+		result_print((enum op_code)trace->ops[i].code, diff_last_result(replay->diff), result,
+			     sizeof(result));
+		printf("  %5" PRIu32 "  %s -> %s\n", i, text, result);
+		show_changes(replay);
+		if (found)
+			return;
+	}
+}
+
+/* ---- one trace -------------------------------------------------------------------------------- */
+
+/* --expect decides alone: forget what the trace says of the whole. */
+static void drop_verdicts(struct trace *trace)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < trace->nr_expects; i++) {
+		enum expect_kind kind = trace->expects[i].kind;
+
+		if (kind != EXPECT_CLEAN && kind != EXPECT_FINDING)
+			trace->expects[kept++] = trace->expects[i];
+	}
+	trace->nr_expects = kept;
+}
+
+static void print_result(struct replay *replay, const char *path, bool good,
+			 const struct finding *finding)
+{
+	const struct arguments *arguments = replay->arguments;
+
+	if (replay->json) {
+		json_t *object = json_pack("{s:s,s:b,s:I}", "file", path, "passed", good, "ops",
+					   (json_int_t)replay->trace.nr_ops);
+
+		if (finding)
+			json_object_set_new(object, "finding", cli_finding_json(finding));
+		json_array_append_new(replay->json, object);
+	} else if (arguments->hash) {
+		printf("%016" PRIx64 "  %s\n", diff_hash(replay->diff), path);
+	} else if (!good) {
+		printf("FAILED  %s: %s\n", path,
+		       finding ? finding->signature : "the expected finding did not appear");
+	} else if (!arguments->quiet) {
+		printf("passed  %s (%" PRIu32 " ops)\n", path, replay->trace.nr_ops);
+	}
+	if (finding && !good) {
+		fflush(stdout); /* so that the report follows its line */
+		finding_print(finding, &replay->trace, stderr);
+	}
+}
+
+static bool run_trace(struct replay *replay, const char *path)
+{
+	const struct arguments *arguments = replay->arguments;
+	struct finding finding;
+	bool good;
+	int found;
+
+	if (arguments->expect)
+		drop_verdicts(&replay->trace);
+	found = diff_run_expect(replay->diff, &replay->trace, &finding);
+	if (arguments->expect)
+		good = found && strcmp(finding.signature, arguments->expect) == 0;
+	else
+		good = !found;
+	print_result(replay, path, good, found ? &finding : NULL);
+	return good;
+}
+
+static void replay_file(struct replay *replay, const char *path)
+{
+	const struct arguments *arguments = replay->arguments;
+	int status;
+
+	trace_clear(&replay->trace);
+	status = cli_load_trace(path, arguments->form, &replay->trace);
+	if (status) {
+		replay->failed++;
+		worsen(replay, status);
+		return;
+	}
+	if (arguments->override_machine)
+		replay->trace.config = arguments->config;
+	if (arguments->show)
+		show_trace(replay);
+	if (run_trace(replay, path)) {
+		replay->passed++;
+	} else {
+		replay->failed++;
+		worsen(replay, CLI_FINDING);
+	}
+}
+
+/* ---- directories -------------------------------------------------------------------------------- */
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static bool is_trace_name(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return !dot || strcmp(dot, ".trace") == 0 || strcmp(dot, ".bin") == 0;
+}
+
+static void replay_directory(struct replay *replay, char *path)
+{
+	char *const roots[] = {path, NULL};
+	FTS *fts = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
+	uint32_t before = replay->passed + replay->failed;
+	FTSENT *entry;
+
+	if (!fts) {
+		worsen(replay, cli_error(CLI_INTERNAL, "out of memory"));
+		return;
+	}
+	while ((entry = fts_read(fts))) {
+		switch (entry->fts_info) {
+		case FTS_D:
+			if (entry->fts_level > 0 && entry->fts_name[0] == '.')
+				fts_set(fts, entry, FTS_SKIP);
+			break;
+		case FTS_F:
+			if (is_trace_name(entry->fts_name))
+				replay_file(replay, entry->fts_path);
+			break;
+		case FTS_DNR:
+		case FTS_ERR:
+		case FTS_NS:
+			worsen(replay, cli_error(CLI_USAGE, "%s: %s", entry->fts_path,
+						 strerror(entry->fts_errno)));
+			break;
+		}
+	}
+	fts_close(fts);
+	if (replay->passed + replay->failed == before)
+		worsen(replay, cli_error(CLI_USAGE, "%s: there are no traces in it", path));
+}
+
+static void replay_path(struct replay *replay, char *path)
+{
+	struct stat st;
+
+	if (strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		replay_directory(replay, path);
+	else
+		replay_file(replay, path);
+}
+
+int cmd_replay(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse_option,
+		.args_doc = "FILE|DIRECTORY|- ...",
+		.doc = "Run traces on all backends in lockstep and check what they expect. Exit status: "
+		       "0 all passed, 1 a finding, 2 bad input, 125 a format version that this build "
+		       "cannot read."};
+	struct arguments arguments = {.form = CLI_GUESS};
+	struct replay replay = {.arguments = &arguments};
+
+	diff_options_init(&arguments.diff);
+	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	replay.diff = diff_create(&arguments.diff);
+	trace_init(&replay.trace, &machine_presets[0].config);
+	replay.json = arguments.json ? json_array() : NULL;
+	for (int i = 0; i < arguments.nr_paths; i++)
+		replay_path(&replay, arguments.paths[i]);
+	if (replay.json)
+		worsen(&replay, cli_print_json(replay.json));
+	else
+		fprintf(arguments.hash ? stderr : stdout, "%" PRIu32 " passed, %" PRIu32 " failed\n",
+			replay.passed, replay.failed);
+	trace_release(&replay.trace);
+	diff_destroy(replay.diff);
+	return replay.status;
+}

@@ -1,0 +1,97 @@
+/* Scenes: see picture.h. */
+#include "picture.h"
+
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define BASE_VPN (WINDOW_BASE / PAGE_SIZE)
+
+int run(struct scene *scene, const char *op)
+{
+	struct trace trace = {0};
+	char text[256], error[256], buf[256];
+	const char *wrong;
+
+	snprintf(text, sizeof(text), "rmapfuzz trace 1\n%s\n", op);
+	if (trace_parse(&trace, text, strlen(text), error, sizeof(error)))
+		fail_msg("%s: %s", op, error);
+	assert_int_equal(trace.nr_ops, 1);
+	trace.ops[0].serial = scene->serial++;
+	machine_apply(scene->machine, &trace.ops[0], &scene->last);
+	trace_release(&trace);
+	wrong = machine_recount(scene->machine, buf, sizeof(buf));
+	if (wrong)
+		fail_msg("%s: after %s: %s", machine_rmap(scene->machine)->name, op, wrong);
+	return scene->last.err;
+}
+
+static void compare(struct scene *scene, const char *seen, const char *picture)
+{
+	if (strcmp(seen, picture))
+		fail_msg("%s: expected %s, got %s", machine_rmap(scene->machine)->name, picture,
+			 seen);
+}
+
+void pages(struct scene *scene, uint32_t proc, const char *picture)
+{
+	char seen[WINDOW_PAGES + 1] = {0};
+
+	for (size_t i = 0; i < strlen(picture); i++)
+		seen[i] = machine_page_char(scene->machine, proc, BASE_VPN + (uint32_t)i);
+	compare(scene, seen, picture);
+}
+
+void areas(struct scene *scene, uint32_t proc, const char *picture)
+{
+	char seen[WINDOW_PAGES + 1] = {0};
+	uint32_t end = 0, letter = 'a' - 1;
+
+	for (uint32_t i = 0; i < strlen(picture); i++) {
+		struct area_view area;
+		char state = machine_page_char(scene->machine, proc, BASE_VPN + i);
+
+		seen[i] = '.';
+		if (!machine_view_area(scene->machine, proc, BASE_VPN + i, &area) ||
+		    area.start > BASE_VPN + i)
+			continue;
+		if (area.end != end)
+			letter++;
+		end = area.end;
+		seen[i] = (char)(state == '-' ? (int)letter : toupper((int)letter));
+	}
+	compare(scene, seen, picture);
+}
+
+uint32_t mappers(struct scene *scene, uint32_t proc, uint32_t page)
+{
+	struct page_view view;
+
+	machine_view_page(scene->machine, proc, BASE_VPN + page, &view);
+	return view.mapcount;
+}
+
+void on_backend(const char *backend, const char *config, void (*play)(struct scene *scene))
+{
+	struct machine_config parsed;
+	struct scene scene = {0};
+	char buf[256];
+
+	assert_int_equal(machine_config_parse(&parsed, config, buf, sizeof(buf)), 0);
+	scene.machine = machine_create(&parsed, rmap_find(backend));
+	play(&scene);
+	machine_shutdown(scene.machine);
+	if (machine_leaks(scene.machine, buf, sizeof(buf)))
+		fail_msg("%s: %s", backend, buf);
+	machine_destroy(scene.machine);
+}
+
+void on_every_backend(const char *config, void (*play)(struct scene *scene))
+{
+	for (size_t i = 0; rmap_backends[i]; i++)
+		on_backend(rmap_backends[i]->name, config, play);
+}
