@@ -160,6 +160,11 @@ const struct op_word *op_words(enum operand_kind kind)
 {
 	return kinds[kind].words;
 }
+const char *op_kind_name(enum operand_kind kind)
+{
+	return kinds[kind].name;
+}
+
 const char *op_kind_help(enum operand_kind kind)
 {
 	return kinds[kind].help;

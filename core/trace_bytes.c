@@ -642,7 +642,8 @@ static void encode_op(struct writer *out, const struct state *state, const struc
 	const struct op_info *info = op_info(op->code);
 	uint8_t head[OP_ARGS_MAX] = {0}, full_data[FULL_MAX];
 	struct writer full = {full_data, sizeof(full_data), 0};
-	/* Operands from `idle` on are not asked for, and are not 0 if there are any before `end`. */
+	/* Operands from `idle` on are not asked for, and are not 0 if there are any before `end`.
+	 */
 	uint32_t end = op_nr_operands(op);
 	uint32_t idle = op_wants_optional(op) ? info->nargs : op_optional(info);
 	uint32_t at = 0;
@@ -675,7 +676,8 @@ static void encode_op(struct writer *out, const struct state *state, const struc
 /* ---- the machine -------------------------------------------------------------------------------
  */
 
-#define MACHINE_FULL 255u
+#define MACHINE_FULL          255u
+#define CONFIG_FILE_PAGES_MAX 65536u /* what config.c accepts */
 
 static uint32_t nr_presets(void)
 {
@@ -709,7 +711,7 @@ static void decode_machine(struct reader *in, struct machine_config *config)
 	config->cacheline = 32u << get(in, 1) % 3;
 	config->swap_pages = get(in, 3);
 	config->files = into_range(get(in, 1), 0, FILE_MAX);
-	config->file_pages = into_range(get(in, 3), 0, FILE_PAGES_MAX);
+	config->file_pages = into_range(get(in, 3), 0, CONFIG_FILE_PAGES_MAX);
 	config->pool = into_range(get(in, 1), POOL_POISON, POOL_RECYCLE);
 	config->stop_on_refusal = get(in, 1) & 1;
 }

@@ -48,6 +48,14 @@ static void seed_random(struct random *random, uint64_t seed)
 	}
 }
 
+#define WINDOW_MAX 32u /* pages: a bit each */
+#define PROCS_MAX 8u
+
+/* What a process has in the window, as far as one can know without running the trace. */
+struct guess {
+	uint32_t mapped, present;
+};
+
 /* What a trace being made is like. Rates are out of 256. */
 struct generator {
 	struct random random;
@@ -56,6 +64,7 @@ struct generator {
 	uint32_t max_procs;
 	uint32_t live;             /* processes that should be alive, a bit each */
 	uint32_t nr_regions;       /* r0..: bound by now */
+	struct guess guess[PROCS_MAX];
 	uint32_t wild, file, shared, fixed, heap, region;
 	uint32_t failing;          /* ops told to fail or to reclaim */
 	uint8_t pick[256];         /* op codes, as often as their weight says */
@@ -75,10 +84,10 @@ static bool chance(struct generator *g, uint32_t rate)
 
 #define WEIGHT_DEFAULT 8
 static const uint8_t weights[NR_OPS] = {
-	[OP_fork] = 8,    [OP_exit] = 4,      [OP_exec] = 1,    [OP_mmap] = 14,   [OP_munmap] = 6,
-	[OP_mremap] = 9,  [OP_mprotect] = 6,  [OP_madvise] = 4, [OP_brk] = 2,     [OP_read] = 12,
-	[OP_write] = 22,  [OP_truncate] = 2,  [OP_fread] = 2,   [OP_fwrite] = 2,  [OP_evict] = 8,
-	[OP_swapout] = 9, [OP_age] = 4,       [OP_reclaim] = 3,
+	[OP_fork] = 8,    [OP_exit] = 4,      [OP_exec] = 1,    [OP_mmap] = 14,    [OP_munmap] = 4,
+	[OP_mremap] = 9,  [OP_mprotect] = 6,  [OP_madvise] = 4, [OP_brk] = 2,      [OP_read] = 14,
+	[OP_write] = 28,  [OP_truncate] = 1,  [OP_fread] = 2,   [OP_fwrite] = 2,   [OP_evict] = 12,
+	[OP_swapout] = 12, [OP_age] = 4,      [OP_reclaim] = 3,
 };
 
 /* Switch some ops off, weight the rest between a quarter and four times, and deal 256 cards. */
@@ -123,15 +132,16 @@ static void begin(struct generator *g, const struct machine_config *config, uint
 {
 	seed_random(&g->random, seed);
 	g->config = config;
-	g->window = 4 + below(g, 29);
+	g->window = 4 + below(g, WINDOW_MAX - 3);
 	g->base = choose_base(g);
-	g->max_procs = 2 + below(g, 7);
+	g->max_procs = 2 + below(g, PROCS_MAX - 1);
 	g->live = 1;
 	g->nr_regions = 0;
+	memset(g->guess, 0, sizeof(g->guess));
 	g->wild = below(g, 16);
 	g->file = 16 << below(g, 4);
 	g->shared = 8 << below(g, 5);
-	g->fixed = 256 - (8 << below(g, 4));
+	g->fixed = 256 - (4 << below(g, 5));
 	g->heap = below(g, 4) ? 0 : 48;
 	g->region = below(g, 64);
 	g->failing = options->faults ? 4 << below(g, 4) : 0;
@@ -288,12 +298,50 @@ static uint32_t make_operand(struct generator *g, struct op *op, int i, enum ope
 	return 0;
 }
 
-/* ---- sense, by op ----------------------------------------------------------------------------- */
+/* ---- sense, by op -----------------------------------------------------------------------------
+ *
+ * Most ops should do something: they are aimed at pages that ought to be mapped, or present, and
+ * what they ought to have done is noted. Being wrong is no harm.
+ */
 
 static void set_arg(struct op *op, int i, uint32_t value)
 {
 	op->args[i] = value;
 	op->refs &= (uint8_t)~(1u << i);
+}
+
+/* What is believed of PROC; of one that cannot be alive, nothing. */
+static struct guess *guess_of(struct generator *g, uint32_t proc)
+{
+	return proc < PROCS_MAX && (g->live >> proc & 1) ? &g->guess[proc] : NULL;
+}
+
+/* The window's pages among the LEN at operand ADDR of OP. */
+static uint32_t pages_at(const struct generator *g, const struct op *op, int addr, uint32_t len)
+{
+	uint32_t first = (op->args[addr] - g->base) / PAGE_SIZE;
+	uint64_t pages;
+
+	if ((op->refs >> addr & 1) || first >= g->window)
+		return 0;
+	if (len > g->window - first)
+		len = g->window - first;
+	pages = ((1ull << len) - 1) << first;
+	return (uint32_t)pages;
+}
+
+/* Aim OP, RATE times out of 256, at one of PAGES of its process. */
+static void aim(struct generator *g, struct op *op, int addr, uint32_t pages, uint32_t rate)
+{
+	if (pages && !(op->refs >> addr & 1) && chance(g, rate))
+		op->args[addr] = g->base + one_of(g, pages) * PAGE_SIZE;
+}
+
+static uint32_t mapped(struct generator *g, const struct op *op)
+{
+	const struct guess *guess = guess_of(g, op->args[0]);
+
+	return guess ? guess->mapped : 0;
 }
 
 /* The next name for an address that the kernel chooses. */
@@ -308,8 +356,12 @@ static uint32_t bind_region(struct generator *g)
 
 static void mend_mmap(struct generator *g, struct op *op)
 {
-	uint32_t flags = op->args[5];
+	struct guess *guess = guess_of(g, op->args[0]);
+	uint32_t flags = op->args[5], pages;
 
+	/* More must be mapped than is cut away again. */
+	if (op->args[3] <= g->window && below(g, 3) == 0)
+		op->args[3] = g->window;
 	if (!(flags & OP_MAP_FIXED)) {
 		if (!chance(g, g->wild))
 			set_arg(op, 2, 0);
@@ -320,18 +372,68 @@ static void mend_mmap(struct generator *g, struct op *op)
 		op->args[3] &= 63;
 	if (flags & OP_MAP_ANON)
 		op->args[6] = op->args[7] = 0;
+	if (!guess || !(flags & OP_MAP_FIXED))
+		return;
+	pages = pages_at(g, op, 2, op->args[3]);
+	guess->mapped |= pages;
+	guess->present &= ~pages;
+	if (flags & (OP_MAP_POPULATE | OP_MAP_LOCKED))
+		guess->present |= pages;
+}
+
+static void mend_munmap(struct generator *g, struct op *op)
+{
+	struct guess *guess = guess_of(g, op->args[0]);
+	uint32_t pages;
+
+	aim(g, op, 1, mapped(g, op), 128);
+	pages = pages_at(g, op, 1, op->args[2]);
+	if (guess) {
+		guess->mapped &= ~pages;
+		guess->present &= ~pages;
+	}
+}
+
+/* Bits of SET from FIRST on, moved to TO; at most N of them. */
+static uint32_t moved(uint32_t set, uint32_t first, uint32_t to, uint32_t n)
+{
+	uint64_t bits = (uint64_t)set >> first;
+
+	if (n < WINDOW_MAX)
+		bits &= (1ull << n) - 1;
+	return (uint32_t)(bits << to);
+}
+
+static void note_move(struct generator *g, struct guess *guess, const struct op *op)
+{
+	uint32_t old = pages_at(g, op, 2, op->args[3]), new = pages_at(g, op, 6, op->args[4]);
+	uint32_t from, to, present = 0;
+
+	if (!old || (guess->mapped & old) != old)
+		return;
+	if (new) {
+		from = (uint32_t)__builtin_ctz(old);
+		to = (uint32_t)__builtin_ctz(new);
+		present = moved(guess->present & old, from, to, op->args[3]) & new;
+	}
+	guess->mapped = (guess->mapped & ~old) | new;
+	guess->present = (guess->present & ~(old | new)) | present;
 }
 
 static void mend_mremap(struct generator *g, struct op *op)
 {
+	struct guess *guess = guess_of(g, op->args[0]);
 	uint32_t flags = op->args[5];
 
+	aim(g, op, 2, mapped(g, op), 224);
 	if (below(g, 3) == 0)
 		op->args[4] = op->args[3];
 	if (!(flags & OP_MREMAP_FIXED))
 		set_arg(op, 6, 0);
 	if (flags == OP_MREMAP_MAYMOVE && below(g, 2))
 		op->args[1] = bind_region(g);
+	if (guess && flags == (OP_MREMAP_MAYMOVE | OP_MREMAP_FIXED))
+		note_move(g, guess, op);
 }
 
 static void mend_brk(struct generator *g, struct op *op)
@@ -342,23 +444,84 @@ static void mend_brk(struct generator *g, struct op *op)
 
 static void mend_fork(struct generator *g, struct op *op)
 {
-	if (g->live >> op->args[0] & 1)
-		g->live |= 1u << op->args[1];
+	const struct guess *parent = guess_of(g, op->args[0]);
+	uint32_t child = op->args[1];
+
+	if (!parent || (g->live >> child & 1))
+		return;
+	g->live |= 1u << child;
+	g->guess[child] = *parent;
+}
+
+static void mend_exec(struct generator *g, struct op *op)
+{
+	struct guess *guess = guess_of(g, op->args[0]);
+
+	if (guess)
+		*guess = (struct guess){0};
 }
 
 /* The last process had better live: without it nothing happens any more. */
 static void mend_exit(struct generator *g, struct op *op)
 {
-	if (g->live == 1u << op->args[0])
-		op->code = OP_exec;
-	else
+	if (g->live != 1u << op->args[0]) {
 		g->live &= ~(1u << op->args[0]);
+		return;
+	}
+	op->code = OP_fork;
+	op->args[1] = make_newproc(g);
+	mend_fork(g, op);
+}
+
+static void mend_access(struct generator *g, struct op *op)
+{
+	struct guess *guess = guess_of(g, op->args[0]);
+
+	aim(g, op, 1, mapped(g, op), 224);
+	if (guess)
+		guess->present |= pages_at(g, op, 1, 1) & guess->mapped;
+}
+
+static void mend_age(struct generator *g, struct op *op)
+{
+	const struct guess *guess = guess_of(g, op->args[0]);
+
+	if (guess)
+		aim(g, op, 1, guess->present, 240);
+}
+
+/* The page goes from everybody; who shares it has it, as a rule, at the same place. */
+static void mend_evict(struct generator *g, struct op *op)
+{
+	uint32_t page;
+
+	mend_age(g, op);
+	page = pages_at(g, op, 1, 1);
+	for (uint32_t proc = 0; proc < PROCS_MAX; proc++)
+		g->guess[proc].present &= ~page;
+}
+
+static void mend_mprotect(struct generator *g, struct op *op)
+{
+	aim(g, op, 1, mapped(g, op), 224);
+}
+
+static void mend_madvise(struct generator *g, struct op *op)
+{
+	struct guess *guess = guess_of(g, op->args[0]);
+
+	aim(g, op, 1, mapped(g, op), 224);
+	if (guess && op->args[3] == ADVICE_DONTNEED)
+		guess->present &= ~pages_at(g, op, 1, op->args[2]);
 }
 
 typedef void mend_fn(struct generator *g, struct op *op);
 static mend_fn *const mend[NR_OPS] = {
-	[OP_mmap] = mend_mmap, [OP_mremap] = mend_mremap, [OP_brk] = mend_brk,
-	[OP_fork] = mend_fork, [OP_exit] = mend_exit,
+	[OP_mmap] = mend_mmap,     [OP_munmap] = mend_munmap,     [OP_mremap] = mend_mremap,
+	[OP_brk] = mend_brk,       [OP_fork] = mend_fork,         [OP_exec] = mend_exec,
+	[OP_exit] = mend_exit,     [OP_read] = mend_access,       [OP_write] = mend_access,
+	[OP_evict] = mend_evict,   [OP_swapout] = mend_evict,     [OP_age] = mend_age,
+	[OP_mprotect] = mend_mprotect, [OP_madvise] = mend_madvise,
 };
 
 /* ---- traces -------------------------------------------------------------------------------------- */
@@ -401,6 +564,7 @@ static void make_first(struct generator *g, struct op *op)
 	*op = (struct op){.code = OP_mmap,
 			  .args = {0, REGION_NONE, g->base, g->window,
 				   OP_PROT_READ | OP_PROT_WRITE, flags}};
+	g->guess[0].mapped = pages_at(g, op, 2, g->window);
 }
 
 void generate_trace(struct trace *trace, const struct machine_config *config, uint64_t seed,

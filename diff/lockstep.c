@@ -58,6 +58,7 @@ struct diff *diff_create(const struct diff_options *options)
 	if (options->model)
 		diff->model = model_create(&diff->config);
 	diff_begin(diff, &diff->config);
+	diff->stats = (struct diff_stats){0};
 	return diff;
 }
 

@@ -123,7 +123,7 @@ static void note_orphans(struct importer *imp, struct space *space, uint64_t sta
 		else
 			tally(imp, IMPORT_ASSUMED, hole_end - start,
 			      "ranges used after they were unmapped");
-		space_map(space, &area);
+		import_space_map(space, &area);
 		start = hole_end;
 	}
 }
@@ -444,7 +444,7 @@ static const char *run_mmap(struct importer *imp, struct call *call)
 	if (error)
 		return error;
 
-	space_map(space, &area);
+	import_space_map(space, &area);
 	if (!locate(imp, call, area.start, area.end, true, &at))
 		return NULL;
 	note_clipped(imp, area.end - area.start, at);
@@ -470,7 +470,7 @@ static const char *run_munmap(struct importer *imp, struct call *call)
 		holes += hole_end - at_page;
 	if (holes)
 		tally(imp, IMPORT_ASSUMED, holes, "munmaps of pages that no call had mapped");
-	space_unmap(space, start, end);
+	import_space_unmap(space, start, end);
 	if (!locate(imp, call, start, end, false, &at))
 		return NULL;
 	touched_forget(space, at);
@@ -492,7 +492,7 @@ static const char *run_mprotect(struct importer *imp, struct call *call)
 	if (start == end)
 		return NULL; /* has no effect */
 	note_orphans(imp, space, start, end);
-	space_protect(space, start, end, prot);
+	import_space_protect(space, start, end, prot);
 	if (!locate(imp, call, start, end, true, &at))
 		return NULL;
 	if (!(prot & OP_PROT_WRITE))
@@ -558,7 +558,7 @@ static const char *run_mremap(struct importer *imp, struct call *call)
 	flags = strace_flags(call->args[3], remap_flags, &unknown);
 	keep = flags & LINUX_MREMAP_DONTUNMAP || start == end;
 	note_orphans(imp, space, start, start == end ? start + 1 : end);
-	area = space_find(space, start);
+	area = import_space_find(space, start);
 
 	/* An old length of 0 asks for a second mapping of the pages from there on. */
 	located = locate(imp, call, start, start == end ? start + 1 : end, true, &old);
@@ -575,7 +575,7 @@ static const char *run_mremap(struct importer *imp, struct call *call)
 			keep_old_range(imp, space, old, area);
 		touch_mapping(imp, space, new, area ? area->prot : 0);
 	}
-	space_move(space, start, keep ? start : end, to, to_end);
+	import_space_move(space, start, keep ? start : end, to, to_end);
 	return NULL;
 }
 
@@ -589,9 +589,9 @@ static void move_break(struct importer *imp, struct space *space, uint64_t page)
 			    .prot = OP_PROT_READ | OP_PROT_WRITE};
 
 	if (page > space->brk)
-		space_map(space, &area);
+		import_space_map(space, &area);
 	else if (page < space->brk)
-		space_unmap(space, page, space->brk);
+		import_space_unmap(space, page, space->brk);
 	space->brk = page;
 	if (!imp->emitting && page > layout->heap) {
 		layout_use(layout, layout->heap, page, true);

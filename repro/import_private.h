@@ -119,15 +119,15 @@ struct space {
 	uint32_t nr_touched;
 };
 
-void space_map(struct space *space, const struct area *area);
-void space_unmap(struct space *space, uint64_t start, uint64_t end);
-void space_protect(struct space *space, uint64_t start, uint64_t end, uint32_t prot);
-void space_move(struct space *space, uint64_t from, uint64_t old_end, uint64_t to, uint64_t to_end);
+void import_space_map(struct space *space, const struct area *area);
+void import_space_unmap(struct space *space, uint64_t start, uint64_t end);
+void import_space_protect(struct space *space, uint64_t start, uint64_t end, uint32_t prot);
+void import_space_move(struct space *space, uint64_t from, uint64_t old_end, uint64_t to, uint64_t to_end);
 /* The area at or after PAGE, or NULL. */
-const struct area *space_find(const struct space *space, uint64_t page);
+const struct area *import_space_find(const struct space *space, uint64_t page);
 /* The first part of [*start, end) that is not mapped, or false. */
 bool space_hole(const struct space *space, uint64_t *start, uint64_t end, uint64_t *hole_end);
-void space_copy(struct space *to, const struct space *from);
+void import_space_copy(struct space *to, const struct space *from);
 
 /* ---- files ------------------------------------------------------------------------------------- */
 

@@ -92,7 +92,7 @@ static void map_orphans(struct importer *imp, struct space *space)
 				    .prot = OP_PROT_READ | OP_PROT_WRITE, .kind = AREA_ANON};
 		struct placed at;
 
-		space_map(space, &area);
+		import_space_map(space, &area);
 		if (!layout_range(layout, use->start, use->end, &at))
 			continue;
 		map_image(imp, space, at, pgoff, area.prot);
@@ -338,7 +338,7 @@ void process_fork(struct importer *imp, struct task *parent, uint32_t pid, enum 
 	}
 	if (kind == FORK_COPY) {
 		space = import_alloc(sizeof(*space));
-		space_copy(space, from->space);
+		import_space_copy(space, from->space);
 		space->users = 0;
 		slot_fork(imp, from->space->slot, space);
 		if (space->slot != NO_SLOT)

@@ -71,7 +71,7 @@ static void split(struct space *space, uint64_t page)
 	insert(space, i + 1, &upper);
 }
 
-void space_unmap(struct space *space, uint64_t start, uint64_t end)
+void import_space_unmap(struct space *space, uint64_t start, uint64_t end)
 {
 	uint32_t first, last;
 
@@ -94,11 +94,11 @@ static bool continues(const struct area *a, const struct area *b)
 	       a->kind == AREA_ANON;
 }
 
-void space_map(struct space *space, const struct area *area)
+void import_space_map(struct space *space, const struct area *area)
 {
 	uint32_t i;
 
-	space_unmap(space, area->start, area->end);
+	import_space_unmap(space, area->start, area->end);
 	i = area_index(space, area->start);
 	if (i && continues(&space->areas[i - 1], area))
 		space->areas[i - 1].end = area->end;
@@ -106,7 +106,7 @@ void space_map(struct space *space, const struct area *area)
 		insert(space, i, area);
 }
 
-void space_protect(struct space *space, uint64_t start, uint64_t end, uint32_t prot)
+void import_space_protect(struct space *space, uint64_t start, uint64_t end, uint32_t prot)
 {
 	split(space, start);
 	split(space, end);
@@ -116,9 +116,9 @@ void space_protect(struct space *space, uint64_t start, uint64_t end, uint32_t p
 }
 
 /* [from, old_end) becomes [to, to_end), which may be shorter or longer. */
-void space_move(struct space *space, uint64_t from, uint64_t old_end, uint64_t to, uint64_t to_end)
+void import_space_move(struct space *space, uint64_t from, uint64_t old_end, uint64_t to, uint64_t to_end)
 {
-	const struct area *found = space_find(space, from);
+	const struct area *found = import_space_find(space, from);
 	struct area area = {.kind = AREA_ANON, .prot = OP_PROT_READ | OP_PROT_WRITE};
 
 	if (found && found->start <= from) {
@@ -126,13 +126,13 @@ void space_move(struct space *space, uint64_t from, uint64_t old_end, uint64_t t
 		area.pgoff += from - area.start;
 	}
 	if (from < old_end)
-		space_unmap(space, from, old_end);
+		import_space_unmap(space, from, old_end);
 	area.start = to;
 	area.end = to_end;
-	space_map(space, &area);
+	import_space_map(space, &area);
 }
 
-const struct area *space_find(const struct space *space, uint64_t page)
+const struct area *import_space_find(const struct space *space, uint64_t page)
 {
 	uint32_t i = area_index(space, page);
 
@@ -151,7 +151,7 @@ bool space_hole(const struct space *space, uint64_t *start, uint64_t end, uint64
 	return true;
 }
 
-void space_copy(struct space *to, const struct space *from)
+void import_space_copy(struct space *to, const struct space *from)
 {
 	*to = *from;
 	to->areas = NULL;

@@ -48,7 +48,7 @@ struct recording {
 
 void import_options_init(struct import_options *options)
 {
-	*options = (struct import_options){.seed = 1, .touch = 25, .swap = 10,
+	*options = (struct import_options){.seed = 1, .touch = 25, .swap = 20,
 					   .config = machine_preset_find("1g")->config};
 }
 

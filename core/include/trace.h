@@ -119,7 +119,8 @@ struct op_word {
 };
 /* The words operands of KIND are written with, ending with name NULL; none: an empty list. */
 const struct op_word *op_words(enum operand_kind kind);
-/* How an operand of KIND is written, in a few words of markdown. */
+/* What KIND is called ("process"), and how such an operand is written, in a few words of markdown. */
+const char *op_kind_name(enum operand_kind kind);
 const char *op_kind_help(enum operand_kind kind);
 /* "[region =] mmap proc addr len prot flags [file pgoff]". Returns what snprintf would. */
 int op_synopsis(enum op_code code, char *buf, size_t size);

@@ -20,7 +20,7 @@ static const struct argp_option options[] = {
 	{"output", 'o', "FILE", 0, "write the trace here (default: standard output)", 0},
 	{"seed", 's', "N", 0, "seed of the accesses that are added (default 1)", 0},
 	{"touch", 't', "PERCENT", 0, "pages of each new mapping that are touched (default 25)", 0},
-	{"swap", 'w', "PERCENT", 0, "calls after which something is reclaimed (default 10)", 0},
+	{"swap", 'w', "PERCENT", 0, "calls after which something is reclaimed (default 20)", 0},
 	{"lenient", 'l', NULL, 0, "count lines that make no sense instead of refusing them", 0},
 	{"machine", 'm', "MACHINE", 0, "the machine to run on: a preset, then key=value ...", 0},
 	{"quiet", 'q', NULL, 0, "no report on stderr", 0},

@@ -26,7 +26,7 @@ struct import_options {
 	struct machine_config config; /* the machine that the trace asks for */
 };
 
-/* Seed 1, touch 25, swap 10, strict, a machine of 1 GB. */
+/* Seed 1, touch 25, swap 20, strict, a machine of 1 GB. */
 void import_options_init(struct import_options *options);
 
 /* What happened to a part of the recording that is not simply an op. */
