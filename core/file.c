@@ -228,12 +228,57 @@ int file_writepage(struct machine *machine, struct page *page)
 
 /* ---- size ----------------------------------------------------------------------------- */
 
-/* Clear the entries of all areas for offsets from FIRST on, private copies included. */
-static void unmap_from(struct machine *machine, struct address_space *file, uint32_t first)
+/* By process, then address: an order in which designs that merge differently agree. */
+static bool area_before(const struct vma *a, const struct vma *b)
+{
+	return a->mm->id != b->mm->id ? a->mm->id < b->mm->id : a->start < b->start;
+}
+
+/* Shell sort: in place, and quick on the nearly sorted lists that i_mmap gives. */
+static void sort_areas(struct vma **areas, uint32_t n)
+{
+	for (uint32_t gap = n / 2; gap; gap /= 2) {
+		for (uint32_t i = gap; i < n; i++) {
+			struct vma *area = areas[i];
+			uint32_t at = i;
+
+			for (; at >= gap && area_before(area, areas[at - gap]); at -= gap)
+				areas[at] = areas[at - gap];
+			areas[at] = area;
+		}
+	}
+}
+
+/* The areas of FILE in that order; the array is the machine's. */
+static struct vma **sorted_areas(struct machine *machine, struct address_space *file, uint32_t *n)
 {
 	struct vma *vma;
 
+	*n = 0;
 	TAILQ_FOREACH (vma, &file->i_mmap, shared) {
+		if (*n == machine->max_areas) {
+			machine->max_areas = machine->max_areas ? 2 * machine->max_areas : 64;
+			machine->areas = host_realloc(machine, machine->areas,
+						      machine->max_areas * sizeof(*machine->areas));
+		}
+		machine->areas[(*n)++] = vma;
+	}
+	sort_areas(machine->areas, *n);
+	return machine->areas;
+}
+
+/*
+ * Clear the entries of all areas for offsets from FIRST on, private copies included. Pages are
+ * freed as areas are visited, and which frame is free first decides who gets it next; so the
+ * order must not be that of i_mmap, which depends on which areas a design merged.
+ */
+static void unmap_from(struct machine *machine, struct address_space *file, uint32_t first)
+{
+	uint32_t n;
+	struct vma **areas = sorted_areas(machine, file, &n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct vma *vma = areas[i];
 		uint32_t npages = vma->end - vma->start;
 
 		if (vma->pgoff >= first)

@@ -436,6 +436,9 @@ struct machine {
 	const struct op *op;           /* the one under way, or NULL */
 	struct op_trace last_op;
 
+	struct vma **areas;            /* scratch of truncation */
+	uint32_t max_areas;
+
 	struct event *events;
 	size_t nr_events, max_events;
 	uint64_t hash;

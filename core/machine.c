@@ -77,6 +77,7 @@ void machine_destroy(struct machine *machine)
 	frame_destroy(machine);
 	kmem_destroy(machine);
 	free(machine->rmap_private);
+	free(machine->areas);
 	free(machine->events);
 	free(machine);
 }

@@ -109,7 +109,9 @@ static bool has_walk(const struct subject *s)
 
 static bool same_events(const struct subject *a, const struct subject *b)
 {
-	return a->nr_events == b->nr_events &&
+	if (a->nr_events != b->nr_events)
+		return false;
+	return !a->nr_events || /* then there may be no array to look at */
 	       memcmp(a->events, b->events, a->nr_events * sizeof(*a->events)) == 0;
 }
 

@@ -153,8 +153,8 @@ void space_remove(struct model *model, struct space *space, uint32_t first, uint
 {
 	uint32_t from, to;
 
-	if (space_is_free(space, first, last))
-		return;
+	if (first >= last || space_is_free(space, first, last))
+		return; /* an empty range must not cut an area */
 	from = cut(model, space, first);
 	to = cut(model, space, last);
 	delete_areas(model, space, from, to);

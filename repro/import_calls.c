@@ -58,7 +58,7 @@ static const struct strace_flag advices[] = {
 
 static const char bad_number[] = "an argument is not a number";
 static const char bad_range[] = "an address range that cannot be";
-static const char slotless[] = "calls of processes without a slot";
+static const char slotless[] = "call of a process without a slot";
 static const char bad_fd[] = "an argument is not a file descriptor";
 
 /* Bytes [addr, addr + len) as pages [*start, *end). */
@@ -104,7 +104,7 @@ static bool locate(struct importer *imp, struct call *call, uint64_t start, uint
 	}
 	if (layout_range(layout, start, end, at))
 		return true;
-	tally(imp, IMPORT_DROPPED, end - start, "ranges without room in the address space");
+	tally(imp, IMPORT_DROPPED, end - start, "range without room in the address space");
 	return false;
 }
 
@@ -122,7 +122,7 @@ static void note_orphans(struct importer *imp, struct space *space, uint64_t sta
 			layout_orphan(layout, start, hole_end);
 		else
 			tally(imp, IMPORT_ASSUMED, hole_end - start,
-			      "ranges used after they were unmapped");
+			      "range used after it was unmapped");
 		import_space_map(space, &area);
 		start = hole_end;
 	}
@@ -374,7 +374,7 @@ static const char *area_backing(struct importer *imp, const struct call *call, u
 		return NULL;
 	case PATH_DEVICE:
 		tally(imp, IMPORT_ASSUMED, area->end - area->start,
-		      "mappings of devices, taken as anonymous memory");
+		      "mapping of a device, taken as anonymous memory");
 		return NULL;
 	case PATH_FILE:
 		break;
@@ -403,10 +403,10 @@ static uint32_t op_map_flags(struct importer *imp, const struct area *area, uint
 	if (flags & LINUX_MAP_NORESERVE)
 		out |= OP_MAP_NORESERVE;
 	if (flags & LINUX_MAP_HUGETLB)
-		tally(imp, IMPORT_ASSUMED, len, "huge pages, taken as small ones");
+		tally(imp, IMPORT_ASSUMED, len, "mapping of huge pages, taken as small ones");
 	if (flags & (LINUX_MAP_LOCKED | LINUX_MAP_POPULATE)) {
 		if (len > POPULATE_MAX)
-			tally(imp, IMPORT_CLIPPED, len, "mappings too long to be populated");
+			tally(imp, IMPORT_CLIPPED, len, "mapping too long to be populated");
 		else if (flags & LINUX_MAP_LOCKED)
 			out |= OP_MAP_LOCKED;
 		else
@@ -418,7 +418,7 @@ static uint32_t op_map_flags(struct importer *imp, const struct area *area, uint
 static void note_clipped(struct importer *imp, uint64_t pages, struct placed at)
 {
 	if (at.len < pages)
-		tally(imp, IMPORT_CLIPPED, pages - at.len, "mappings longer than there is room for");
+		tally(imp, IMPORT_CLIPPED, pages - at.len, "mapping longer than there is room for");
 }
 
 static const char *run_mmap(struct importer *imp, struct call *call)
@@ -438,7 +438,7 @@ static const char *run_mmap(struct importer *imp, struct call *call)
 	area.prot = (uint32_t)strace_flags(call->args[2], prot_flags, &unknown) & OP_PROT_MASK;
 	flags = strace_flags(call->args[3], map_flags, &unknown);
 	if (unknown.len)
-		tally(imp, IMPORT_ASSUMED, 0, "mmap flags without effect: %.*s",
+		tally(imp, IMPORT_ASSUMED, 0, "mmap flag without effect: %.*s",
 		      unknown.len < 32 ? (int)unknown.len : 32, unknown.text);
 	error = area_backing(imp, call, flags, &area);
 	if (error)
@@ -469,7 +469,7 @@ static const char *run_munmap(struct importer *imp, struct call *call)
 	for (at_page = start; space_hole(space, &at_page, end, &hole_end); at_page = hole_end)
 		holes += hole_end - at_page;
 	if (holes)
-		tally(imp, IMPORT_ASSUMED, holes, "munmaps of pages that no call had mapped");
+		tally(imp, IMPORT_ASSUMED, holes, "munmap of pages that no call had mapped");
 	import_space_unmap(space, start, end);
 	if (!locate(imp, call, start, end, false, &at))
 		return NULL;
@@ -562,7 +562,8 @@ static const char *run_mremap(struct importer *imp, struct call *call)
 
 	/* An old length of 0 asks for a second mapping of the pages from there on. */
 	located = locate(imp, call, start, start == end ? start + 1 : end, true, &old);
-	located &= locate(imp, call, to, to_end, true, &new);
+	if (located || !imp->emitting)
+		located &= locate(imp, call, to, to_end, true, &new);
 	if (located) {
 		note_clipped(imp, to_end - to, new);
 		touched_forget(space, old);

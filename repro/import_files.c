@@ -186,10 +186,10 @@ void files_begin(struct importer *imp)
 			size[file->slot] = file->base + file->size;
 		if (!file->alone)
 			tally(imp, IMPORT_ASSUMED, file->extent,
-			      "files that share one of f0..f7 at page offsets of their own");
+			      "file that shares one of f0..f7, at page offsets of its own");
 		if (file->end > file->extent)
 			tally(imp, IMPORT_CLIPPED, file->end - file->extent,
-			      "files longer than the machine's");
+			      "file longer than the machine's largest");
 	}
 	for (uint32_t slot = 0; slot < FILE_MAX; slot++) {
 		if (used[slot])
@@ -215,7 +215,7 @@ static void grow_to(struct importer *imp, struct source_file *file, uint64_t npa
 		return;
 	file->size = (uint32_t)npages;
 	EMIT(imp, call_ops, OP_truncate, file->slot, file->size);
-	tally(imp, IMPORT_ASSUMED, npages, "files that had grown when they were mapped or read");
+	tally(imp, IMPORT_ASSUMED, npages, "file that had grown when it was mapped or read");
 }
 
 void file_map(struct importer *imp, uint32_t file, uint64_t first, uint64_t npages)
@@ -246,7 +246,7 @@ bool file_resize(struct importer *imp, uint32_t file, uint64_t npages)
 	if (!f->mapped)
 		return false;
 	if (!f->alone) {
-		tally(imp, IMPORT_DROPPED, npages, "new sizes of files that share a slot");
+		tally(imp, IMPORT_DROPPED, npages, "new size of a file that shares its slot");
 		return true;
 	}
 	f->sized = true;
@@ -274,7 +274,7 @@ bool file_transfer(struct importer *imp, uint32_t file, uint64_t from, uint64_t 
 	for (uint64_t page = first; page < end; page++) {
 		/* Of a long transfer its first pages and its last one, which fixes the size. */
 		if (page - first >= TRANSFER_MAX - 1 && page + 1 < end) {
-			tally(imp, IMPORT_CLIPPED, end - 1 - page, "long reads and writes of files");
+			tally(imp, IMPORT_CLIPPED, end - 1 - page, "read or write of more pages than are taken over");
 			page = end - 1;
 		}
 		EMIT(imp, call_ops, write ? OP_fwrite : OP_fread, f->slot,

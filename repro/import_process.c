@@ -98,7 +98,7 @@ static void map_orphans(struct importer *imp, struct space *space)
 		map_image(imp, space, at, pgoff, area.prot);
 		pgoff += at.len;
 		tally(imp, IMPORT_ASSUMED, at.len,
-		      "ranges used but never mapped, taken as the program's data");
+		      "range used but never mapped, taken as the program's data");
 	}
 }
 
@@ -279,7 +279,7 @@ struct task *task_of_line(struct importer *imp, const struct strace_line *line)
 	if (!line->has_pid && imp->nr_alive) {
 		if (imp->nr_alive > 1)
 			tally(imp, IMPORT_ASSUMED, 0,
-			      "lines without a pid while several tasks lived, taken as the newest's");
+			      "line without a pid while several tasks lived, taken as the newest's");
 		return only_task(imp);
 	}
 	if (line->has_pid && !task) {
@@ -288,7 +288,7 @@ struct task *task_of_line(struct importer *imp, const struct strace_line *line)
 			return task;
 	}
 	if (imp->nr_processes++)
-		tally(imp, IMPORT_ASSUMED, 0, "processes whose birth is not recorded, taken as new");
+		tally(imp, IMPORT_ASSUMED, 0, "process whose birth is not recorded, taken as new");
 	task_start(imp, pid, process_create(imp, pid, new_space(imp)));
 	return task_find(imp, pid);
 }
@@ -324,10 +324,10 @@ void process_fork(struct importer *imp, struct task *parent, uint32_t pid, enum 
 
 	if (old && old->alive) {
 		if (old->process == from) {
-			tally(imp, IMPORT_DROPPED, 0, "forks that return a living pid");
+			tally(imp, IMPORT_DROPPED, 0, "fork that returns a living pid");
 			return;
 		}
-		tally(imp, IMPORT_ASSUMED, 0, "processes whose pid came back, taken as ended");
+		tally(imp, IMPORT_ASSUMED, 0, "process whose pid came back, taken as ended");
 		task_end(imp, old);
 	}
 	imp->nr_processes++;

@@ -69,6 +69,19 @@ uint64_t import_report_count(const struct import_report *report, enum import_cla
 	return found ? report->rows[i].count : 0;
 }
 
+static void print_pages(uint64_t pages, FILE *out)
+{
+	static const char *const units[] = {"KB", "MB", "GB", "TB", "PB"};
+	double size = 4.0 * (double)pages;
+	uint32_t unit = 0;
+
+	while (size >= 1024 && unit < sizeof(units) / sizeof(units[0]) - 1) {
+		size /= 1024;
+		unit++;
+	}
+	fprintf(out, ", %llu pages (%.4g %s)", (unsigned long long)pages, size, units[unit]);
+}
+
 static void print_row(const struct import_row *row, FILE *out, const char *prefix)
 {
 	static const char *const classes[NR_IMPORT_CLASSES] = {
@@ -77,10 +90,10 @@ static void print_row(const struct import_row *row, FILE *out, const char *prefi
 		[IMPORT_UNRELATED] = "unrelated",
 	};
 
-	fprintf(out, "%s%s: %llu %s", prefix, classes[row->class], (unsigned long long)row->count,
-		row->what);
+	fprintf(out, "%s%s: %llu x %s", prefix, classes[row->class],
+		(unsigned long long)row->count, row->what);
 	if (row->pages)
-		fprintf(out, ", %llu pages", (unsigned long long)row->pages);
+		print_pages(row->pages, out);
 	if (row->line)
 		fprintf(out, " (first at line %u)", row->line);
 	fputc('\n', out);

@@ -657,6 +657,9 @@ static void mremap_shrinks_and_grows(void **state)
 	map(p, 0, W(6), 1, RW, PRIVATE);
 	agrees(p, mremap_op(0, W(0), 5, 7, 0, 0), fails(ENOMEM));
 	disagrees(p, mremap_op(0, W(0), 5, 7, 0, 0), at(W(0)));
+	/* To ask for what is there cuts nothing. */
+	agrees(p, mremap_op(0, W(1), 2, 2, 0, 0), at(W(1)));
+	disagrees(p, mremap_op(0, W(0), 5, 7, 0, 0), fails(EFAULT));
 	/* Free room must be used, even if a move is allowed. */
 	disagrees(p, mremap_op(0, W(0), 5, 6, MAYMOVE, 0), at(W(20)));
 }

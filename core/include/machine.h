@@ -149,5 +149,8 @@ void machine_unpin(struct machine *machine, uint32_t proc, uint32_t vpn);
  * check(). Returns NULL, or BUF with one sentence. Does not change the machine.
  */
 const char *machine_recount(struct machine *machine, char *buf, size_t size);
+/* The same without reading the parts of page tables that are not marked live: what is in use is
+ * checked, not that nothing else is. Costs what is mapped instead of what the tables could map. */
+const char *machine_recount_live(struct machine *machine, char *buf, size_t size);
 
 #endif
