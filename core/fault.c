@@ -32,7 +32,7 @@ struct fault {
 	pte_t entry; /* as found */
 };
 
-/* ---- bringing in and mapping ------------------------------------------------------------ */
+/* ---- bringing in and mapping ---------------------------------------------------- */
 
 /* A fresh anonymous page with content TOKEN for this fault. */
 static int new_anon_page(const struct fault *f, enum fill_kind from, uint64_t token,
@@ -87,7 +87,7 @@ static uint32_t fault_prot(const struct fault *f)
 	return f->write ? prot | PTE_RW | PTE_D : prot;
 }
 
-/* ---- none -------------------------------------------------------------------------------- */
+/* ---- none ----------------------------------------------------------------------- */
 
 static int do_anonymous_page(const struct fault *f)
 {
@@ -96,8 +96,7 @@ static int do_anonymous_page(const struct fault *f)
 	int err;
 
 	if (!f->write) {
-		pte_set(f->machine, f->pte,
-			pte_mk(f->machine->zero_page->pfn, prot & ~PTE_RW));
+		pte_set(f->machine, f->pte, pte_mk(f->machine->zero_page->pfn, prot & ~PTE_RW));
 		return 0;
 	}
 	err = new_anon_page(f, FILL_ZERO, 0, &page);
@@ -144,7 +143,7 @@ static int do_no_page(const struct fault *f)
 	return map_page(f, page, fault_prot(f), NULL);
 }
 
-/* ---- swapped ------------------------------------------------------------------------------- */
+/* ---- swapped -------------------------------------------------------------------- */
 
 /*
  * The entry's count of the slot goes, the cache's stays: the slot is kept for a next time
@@ -181,7 +180,7 @@ static int do_swap_page(const struct fault *f)
 	return 0;
 }
 
-/* ---- write-protected ------------------------------------------------------------------------ */
+/* ---- write-protected ------------------------------------------------------------ */
 
 static int reuse_page(const struct fault *f)
 {
@@ -228,7 +227,7 @@ static int do_wp_page(const struct fault *f)
 	return copy_page(f, old);
 }
 
-/* ---- dispatch ------------------------------------------------------------------------------- */
+/* ---- dispatch ------------------------------------------------------------------- */
 
 static int handle_pte_fault(const struct fault *f)
 {
@@ -255,7 +254,7 @@ int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool
 	return err == FAULT_RETRY ? 0 : err;
 }
 
-/* ---- access --------------------------------------------------------------------------------- */
+/* ---- access --------------------------------------------------------------------- */
 
 /* What the processor does. The page, or NULL: it faults. */
 static struct page *hardware_walk(struct machine *machine, struct ptep pte, bool write)

@@ -75,9 +75,12 @@ struct address_space *shmem_create(struct machine *machine, uint32_t npages)
 	return file;
 }
 
-void file_get(struct address_space *file) { file->users++; }
+void file_get(struct address_space *file)
+{
+	file->users++;
+}
 
-/* ---- the cache --------------------------------------------------------------------- */
+/* ---- the cache ------------------------------------------------------------------ */
 
 struct page *file_find_page(const struct address_space *file, uint32_t index)
 {
@@ -182,7 +185,7 @@ int file_getpage(struct machine *machine, struct address_space *file, uint32_t i
 	return grab_page(machine, file, index, page);
 }
 
-/* ---- writing back --------------------------------------------------------------------- */
+/* ---- writing back --------------------------------------------------------------- */
 
 /* The content moves to a swap slot, and the page leaves the cache. */
 static int shmem_writepage(struct machine *machine, struct page *page)
@@ -226,7 +229,7 @@ int file_writepage(struct machine *machine, struct page *page)
 	return disk_writepage(machine, page);
 }
 
-/* ---- size ----------------------------------------------------------------------------- */
+/* ---- size ----------------------------------------------------------------------- */
 
 /* By process, then address: an order in which designs that merge differently agree. */
 static bool area_before(const struct vma *a, const struct vma *b)
@@ -340,10 +343,9 @@ void file_put(struct machine *machine, struct address_space *file)
 	kobj_free(machine, INODE, file);
 }
 
-/* ---- read(2), write(2) --------------------------------------------------------------- */
+/* ---- read(2), write(2) ---------------------------------------------------------- */
 
-int file_read(struct machine *machine, struct address_space *file, uint32_t index,
-	      uint64_t *token)
+int file_read(struct machine *machine, struct address_space *file, uint32_t index, uint64_t *token)
 {
 	struct page *page;
 	int err;
@@ -359,8 +361,7 @@ int file_read(struct machine *machine, struct address_space *file, uint32_t inde
 	return 0;
 }
 
-int file_write(struct machine *machine, struct address_space *file, uint32_t index,
-	       uint64_t token)
+int file_write(struct machine *machine, struct address_space *file, uint32_t index, uint64_t token)
 {
 	struct page *page;
 	int err;
@@ -379,8 +380,7 @@ int file_write(struct machine *machine, struct address_space *file, uint32_t ind
 	return 0;
 }
 
-int op_truncate(struct machine *machine, struct mm *mm, const struct op *op,
-		struct result *result)
+int op_truncate(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
 	return do_truncate(machine, file_by_number(machine, op->args[0]), op->args[1]);
 }
@@ -391,8 +391,7 @@ int op_fread(struct machine *machine, struct mm *mm, const struct op *op, struct
 			 &result->token);
 }
 
-int op_fwrite(struct machine *machine, struct mm *mm, const struct op *op,
-	      struct result *result)
+int op_fwrite(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
 	return file_write(machine, file_by_number(machine, op->args[0]), op->args[1],
 			  token_write(op->serial));

@@ -231,10 +231,11 @@ bool op_gives_unmap(enum op_code code)
 int op_synopsis(enum op_code code, char *buf, size_t size)
 {
 	const struct op_info *info = &infos[code];
-	struct text text = {buf, size, 0};
 	int destination = op_destination(info);
 	uint32_t optional = op_optional(info);
+	struct text text;
 
+	text_init(&text, buf, size);
 	if (destination >= 0) {
 		bool must = info->operand[destination].kind == OPERAND_NEWPROC;
 

@@ -16,10 +16,10 @@
 #include "internal.h"
 
 #define DEF_PRIORITY 12
-#define SWAPPINESS 60
-#define EVICT_TRIES 8
+#define SWAPPINESS   60
+#define EVICT_TRIES  8
 
-/* ---- lists ---------------------------------------------------------------------------- */
+/* ---- lists ---------------------------------------------------------------------- */
 
 void lru_add(struct machine *machine, struct page *page, bool active)
 {
@@ -65,10 +65,10 @@ void mark_page_accessed(struct machine *machine, struct page *page)
 	}
 }
 
-/* ---- page_referenced ---------------------------------------------------------------------- */
+/* ---- page_referenced ------------------------------------------------------------ */
 
-static enum rmap_answer referenced_one(struct machine *machine, struct page *page,
-				       struct vma *vma, uint32_t vpn, struct ptep pte, void *arg)
+static enum rmap_answer referenced_one(struct machine *machine, struct page *page, struct vma *vma,
+				       uint32_t vpn, struct ptep pte, void *arg)
 {
 	uint32_t *referenced = arg;
 	pte_t entry = ptep_get(pte);
@@ -93,7 +93,7 @@ uint32_t page_referenced(struct machine *machine, struct page *page)
 	return referenced;
 }
 
-/* ---- try_to_unmap --------------------------------------------------------------------------- */
+/* ---- try_to_unmap --------------------------------------------------------------- */
 
 /* 2.6.6 knows locked areas, and entries that are between two areas. */
 static bool refuses_2_6_6(struct machine *machine, struct page *page, struct vma *vma,
@@ -131,8 +131,7 @@ static refuse_fn *const refuses[] = {
 
 /* What a cleared entry leaves behind: a swap entry, a file offset that arithmetic would not
  * find again, or nothing. */
-static pte_t left_behind(struct machine *machine, struct page *page, struct vma *vma,
-			 uint32_t vpn)
+static pte_t left_behind(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn)
 {
 	if (page->flags & PG_SWAPCACHE) {
 		swap_duplicate(machine, page->swap);
@@ -178,7 +177,7 @@ int try_to_unmap(struct machine *machine, struct page *page)
 	return refused ? UNMAP_FAIL : UNMAP_AGAIN;
 }
 
-/* ---- from unmapped to free -------------------------------------------------------------------- */
+/* ---- from unmapped to free ------------------------------------------------------ */
 
 /* Write a dirty page to where it belongs. Shared memory leaves its cache by that. */
 static int pageout(struct machine *machine, struct page *page)
@@ -209,7 +208,7 @@ static void leave_cache(struct machine *machine, struct page *page)
 		file_remove_page(machine, page);
 }
 
-/* ---- shrink_list ------------------------------------------------------------------------------- */
+/* ---- shrink_list ---------------------------------------------------------------- */
 
 enum verdict { PAGE_KEEP, PAGE_ACTIVATE, PAGE_FREE };
 
@@ -279,7 +278,7 @@ static uint32_t shrink_cache(struct machine *machine, struct zone *zone, uint32_
 	return freed;
 }
 
-/* ---- refill_inactive_zone ----------------------------------------------------------------------- */
+/* ---- refill_inactive_zone ------------------------------------------------------- */
 
 /* In percent, how much of memory is mapped: by rss, so shared pages count more than once. */
 static uint32_t mapped_ratio(const struct machine *machine)
@@ -329,7 +328,7 @@ static void refill_inactive(struct machine *machine, struct zone *zone, uint32_t
 	}
 }
 
-/* ---- shrink_caches ------------------------------------------------------------------------------- */
+/* ---- shrink_caches -------------------------------------------------------------- */
 
 static uint32_t shrink_zone(struct machine *machine, struct zone *zone, uint32_t priority,
 			    bool eligible, uint32_t target)
@@ -362,14 +361,13 @@ uint32_t shrink_caches(struct machine *machine, enum zone_id max_zone, uint32_t 
 	return freed;
 }
 
-int op_reclaim(struct machine *machine, struct mm *mm, const struct op *op,
-	       struct result *result)
+int op_reclaim(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
 	result->value = shrink_caches(machine, ZONE_HIGHMEM, op->args[0]);
 	return 0;
 }
 
-/* ---- one frame at a time --------------------------------------------------------------------------- */
+/* ---- one frame at a time -------------------------------------------------------- */
 
 /* The frame that VPN maps, if a reverse map can know it. */
 static struct page *tracked_page(const struct machine *machine, const struct mm *mm, uint32_t vpn)
@@ -457,8 +455,7 @@ int op_evict(struct machine *machine, struct mm *mm, const struct op *op, struct
 	return op_on_page(machine, mm, op, result, do_evict);
 }
 
-int op_swapout(struct machine *machine, struct mm *mm, const struct op *op,
-	       struct result *result)
+int op_swapout(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
 	return op_on_page(machine, mm, op, result, do_swapout);
 }

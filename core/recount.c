@@ -462,12 +462,19 @@ static bool check_slot(struct recount *r, uint32_t offset)
 /* A free slot is listed once; `seen` tells which were. */
 static bool check_free_slots(struct recount *r)
 {
-	for (uint32_t i = 0; i < r->machine->nr_free_slots; i++) {
-		struct swap_slot *slot = &r->machine->slots[r->machine->free_slots[i]];
+	const struct machine *machine = r->machine;
 
+	for (uint32_t i = 0; i < machine->nr_free_slots; i++) {
+		uint32_t offset = machine->free_slots[i];
+		struct swap_slot *slot;
+
+		if (!offset || offset >= machine->nr_slots)
+			return wrong(r, "swap slot %u is on the free list and does not exist",
+				     offset);
+		slot = &machine->slots[offset];
 		if (slot->map || slot->seen)
-			return wrong(r, "swap slot %u is on the free list, and %s",
-				     r->machine->free_slots[i], slot->map ? "in use" : "twice");
+			return wrong(r, "swap slot %u is on the free list, and %s", offset,
+				     slot->map ? "in use" : "twice");
 		slot->seen = 1;
 	}
 	return true;
@@ -483,8 +490,9 @@ static bool check_swap(struct recount *r)
 			return false;
 		used += machine->slots[offset].map != 0;
 	}
-	return check_free_slots(r) && same(r, "swap in use", machine->swap_used, used) &&
-	       same(r, "number of free swap slots", machine->nr_free_slots, slots - used);
+	return same(r, "swap in use", machine->swap_used, used) &&
+	       same(r, "number of free swap slots", machine->nr_free_slots, slots - used) &&
+	       check_free_slots(r);
 }
 
 /* ---- pages -------------------------------------------------------------------------------------

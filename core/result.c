@@ -104,7 +104,7 @@ void expect_put(struct text *text, enum op_code code, const struct expect *expec
 
 int result_print(enum op_code code, const struct result *result, char *buf, size_t size)
 {
-	struct text text = {buf, size, 0};
+	struct text text;
 	struct expect expect = {
 		.kind = EXPECT_RESULT,
 		.err = result->err,
@@ -114,6 +114,7 @@ int result_print(enum op_code code, const struct result *result, char *buf, size
 		.token = result->token,
 	};
 
+	text_init(&text, buf, size);
 	expect_put(&text, code, &expect);
 	return (int)text.len;
 }

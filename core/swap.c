@@ -107,7 +107,7 @@ bool vm_swap_full(const struct machine *machine)
 	return machine->swap_used * 2ull > machine->config.swap_pages;
 }
 
-/* ---- the cache ------------------------------------------------------------------- */
+/* ---- the cache ------------------------------------------------------------------ */
 
 /* PAGE joins the cache under ENTRY, whose map already counts the cache. */
 static void cache_page(struct machine *machine, struct page *page, swp_entry_t entry)
@@ -181,14 +181,14 @@ void free_swap_and_cache(struct machine *machine, swp_entry_t entry)
 	swap_free(machine, entry);
 	if (!page || !last || (page->flags & PG_LOCKED))
 		return;
-	/* Only the cache names the slot now. Keep it if somebody maps the page and there is room. */
+	/* Only the cache names the slot now. It stays if the page is mapped and there is room. */
 	if (page->count == 1 || vm_swap_full(machine)) {
 		page->flags |= PG_DIRTY;
 		delete_from_swap_cache(machine, page);
 	}
 }
 
-/* ---- whose page is it ------------------------------------------------------------ */
+/* ---- whose page is it ----------------------------------------------------------- */
 
 /* Nobody but the cache and one more, who is asking, has to do with PAGE. */
 static bool exclusive_swap_page(struct machine *machine, struct page *page)

@@ -101,6 +101,8 @@ int trace_add_expect(struct trace *trace, const struct expect *expect)
 
 int trace_copy(struct trace *to, const struct trace *from)
 {
+	if (to == from)
+		return 0;
 	if (grow_ops(to, from->nr_ops) || grow_expects(to, from->nr_expects))
 		return -ENOMEM;
 	to->config = from->config;

@@ -768,9 +768,10 @@ void trace_decode(struct trace *trace, const uint8_t *data, size_t size, uint32_
 
 size_t trace_encode(const struct trace *trace, uint8_t *data, size_t size)
 {
-	struct writer out = {data, size, 0};
+	struct writer out = {.size = size};
 	struct state state;
 
+	out.data = data;
 	encode_machine(&out, &trace->config);
 	state_init(&state);
 	for (uint32_t i = 0; i < trace->nr_ops; i++) {

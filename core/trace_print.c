@@ -154,8 +154,9 @@ static void put_op(struct text *text, const struct op *op)
 
 int op_print(const struct op *op, char *buf, size_t size)
 {
-	struct text text = {buf, size, 0};
+	struct text text;
 
+	text_init(&text, buf, size);
 	put_op(&text, op);
 	return (int)text.len;
 }

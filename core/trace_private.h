@@ -12,6 +12,12 @@ struct text {
 	char *buf;
 	size_t size, len;
 };
+static inline void text_init(struct text *text, char *buf, size_t size)
+{
+	text->buf = buf;
+	text->size = size;
+	text->len = 0;
+}
 __attribute__((format(printf, 2, 3))) void text_put(struct text *text, const char *format, ...);
 /* N bytes of S, in double quotes, unprintable ones escaped, long ones cut short. */
 void text_put_quoted(struct text *text, const char *s, size_t n);

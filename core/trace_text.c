@@ -619,7 +619,7 @@ static int parse_pages(struct parser *parser, struct expect *expect)
 		return fail(parser, states, "expect: ", "%s1 to %d page states are wanted",
 			    states.n ? ": " : "", EXPECT_TEXT_MAX - 1);
 	for (size_t i = 0; i < states.n; i++) {
-		if (!memchr(PAGE_CHARS, states.s[i], strlen(PAGE_CHARS)))
+		if (!strchr(PAGE_CHARS, states.s[i]))
 			return fail(parser, states, "expect: ", ": a page state is one of %s",
 				    PAGE_CHARS);
 	}
@@ -798,10 +798,10 @@ static int parse_text(struct parser *parser, const char *text, size_t size)
 
 int trace_parse(struct trace *trace, const char *text, size_t size, char *error, size_t error_size)
 {
-	struct parser parser = {
-		.trace = trace, .error = error, .error_size = error_size, .line = 0};
+	struct parser parser = {.trace = trace, .error_size = error_size};
 	int err;
 
+	parser.error = error;
 	trace_init(trace, &machine_presets[0].config);
 	if (size > TRACE_TEXT_MAX) {
 		parser.line = 1;

@@ -9,7 +9,7 @@ bool check_empty(struct diff *diff)
 	char buf[192], detail[sizeof(diff->finding->detail)];
 
 	diff->stats.check_count[CHECK_EMPTY]++;
-	FOR_EACH_SUBJECT(diff, s) {
+	FOR_EACH_SUBJECT (diff, s) {
 		const char *sentence;
 
 		machine_shutdown(s->machine);

@@ -16,8 +16,8 @@ static void add_area(struct diff *diff, size_t n, const struct area_view *area)
 	diff->max_areas = (uint32_t)max;
 	if (file >= FILE_MAX)
 		file = -2; /* shared anonymous memory */
-	diff->areas[n] = (struct model_area){area->start, area->end, area->flags, file,
-					     area->pgoff};
+	diff->areas[n] =
+		(struct model_area){area->start, area->end, area->flags, file, area->pgoff};
 }
 
 static void adopt(struct diff *diff)

@@ -73,7 +73,8 @@ static const char *describe(const struct event *event, char *buf, size_t size)
 	if (event->kind == EVENT_PTE)
 		snprintf(buf, size, "0x%016" PRIx64 " to p%u %s", event->value, event->mm, name);
 	else if (event->kind == EVENT_FILL)
-		snprintf(buf, size, "content 0x%" PRIx64 " to p%u %s", event->value, event->mm, name);
+		snprintf(buf, size, "content 0x%" PRIx64 " to p%u %s", event->value, event->mm,
+			 name);
 	else
 		snprintf(buf, size, "what a walk for p%u %s asked", event->mm, name);
 	return buf;
@@ -106,7 +107,7 @@ bool check_ptes(struct diff *diff)
 {
 	if (diff->reference->nr_events)
 		diff->stats.check_count[CHECK_PTES]++;
-	FOR_EACH_SUBJECT(diff, s) {
+	FOR_EACH_SUBJECT (diff, s) {
 		struct parting parting;
 
 		if (!s->alone && !s->same && compare(diff, s, &parting))

@@ -25,8 +25,8 @@ static bool report(struct diff *diff, const struct subject *s)
 			    err_name(wanted->err, b, sizeof(b)));
 	if (got->value != wanted->value)
 		return find(diff, CHECK_RESULT, s->name, against, "value",
-			    "%s returned 0x%" PRIx32 ", %s 0x%" PRIx32, s->name, got->value, against,
-			    wanted->value);
+			    "%s returned 0x%" PRIx32 ", %s 0x%" PRIx32, s->name, got->value,
+			    against, wanted->value);
 	return find(diff, CHECK_RESULT, s->name, against, "token",
 		    "%s read 0x%" PRIx64 ", %s 0x%" PRIx64, s->name, got->token, against,
 		    wanted->token);
@@ -35,7 +35,7 @@ static bool report(struct diff *diff, const struct subject *s)
 bool check_results(struct diff *diff)
 {
 	diff->stats.check_count[CHECK_RESULT]++;
-	FOR_EACH_SUBJECT(diff, s) {
+	FOR_EACH_SUBJECT (diff, s) {
 		if (!s->alone && !results_equal(s, diff->reference))
 			return report(diff, s);
 	}

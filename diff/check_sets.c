@@ -78,7 +78,7 @@ static void count_same(struct diff *diff)
 	for (size_t i = 0; i < reference->nr_events; i++)
 		drops += reference->events[i].kind == EVENT_VISIT &&
 			 reference->events[i].aux == RMAP_DROP;
-	FOR_EACH_SUBJECT(diff, s)
+	FOR_EACH_SUBJECT (diff, s)
 		same += s->same && s != reference && !s->alone;
 	diff->stats.unmaps_compared += drops * same;
 }
@@ -89,7 +89,7 @@ bool check_sets(struct diff *diff)
 		diff->stats.check_count[CHECK_SETS]++;
 		count_same(diff);
 	}
-	FOR_EACH_SUBJECT(diff, s) {
+	FOR_EACH_SUBJECT (diff, s) {
 		struct segment walk;
 
 		if (s->alone || s->same || !(s->walked || diff->reference->walked))

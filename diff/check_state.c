@@ -23,9 +23,10 @@ bool check_state(struct diff *diff)
 
 	diff->stats.check_count[CHECK_COUNTS]++;
 	diff->stats.check_count[CHECK_STRUCTURE]++;
-	FOR_EACH_SUBJECT(diff, s) {
-		const char *sentence = diff->at_end ? machine_recount(s->machine, buf, sizeof(buf))
-						    : machine_recount_live(s->machine, buf, sizeof(buf));
+	FOR_EACH_SUBJECT (diff, s) {
+		const char *sentence = diff->at_end
+					       ? machine_recount(s->machine, buf, sizeof(buf))
+					       : machine_recount_live(s->machine, buf, sizeof(buf));
 
 		diff->stats.recounts++;
 		if (sentence)

@@ -30,7 +30,9 @@ static bool report(struct diff *diff, const struct subject *s, const struct segm
 	find(diff, CHECK_UNMAPPED, s->name, "census", detail,
 	     "%s %s p%" PRIu32 " %s in a walk for %s: it showed %zu entries of a page that %zu map",
 	     s->name,
-	     *detail == 'm' ? "missed" : *detail == 't' ? "showed twice" : "showed the wrong entry",
+	     *detail == 'm'   ? "missed"
+	     : *detail == 't' ? "showed twice"
+			      : "showed the wrong entry",
 	     key_proc(culprit), page_name(key_vpn(culprit), name, sizeof(name)),
 	     walk->event->aux == WALK_UNMAP ? "try_to_unmap" : "page_referenced", diff->visits.n,
 	     diff->census.n);
@@ -99,7 +101,7 @@ static bool check_walk(struct diff *diff, const struct subject *s, const struct 
 
 bool check_unmapped(struct diff *diff)
 {
-	FOR_EACH_SUBJECT(diff, s) {
+	FOR_EACH_SUBJECT (diff, s) {
 		struct segment segment;
 
 		/* What equals the reference's events is judged with the reference. */

@@ -50,7 +50,7 @@ void keys_sort(struct keys *keys)
 
 bool keys_equal(const struct keys *a, const struct keys *b)
 {
-	return a->n == b->n && memcmp(a->key, b->key, a->n * sizeof(*a->key)) == 0;
+	return a->n == b->n && (!a->n || memcmp(a->key, b->key, a->n * sizeof(*a->key)) == 0);
 }
 
 void keys_of(struct keys *keys, const struct segment *segment, enum event_kind kind, int aux)

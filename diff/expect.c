@@ -43,14 +43,15 @@ static bool expect_pages(struct diff *diff, const struct expect *expect)
 	size_t n = strlen(expect->text);
 	char got[EXPECT_TEXT_MAX] = "";
 
-	FOR_EACH_SUBJECT(diff, s) {
+	FOR_EACH_SUBJECT (diff, s) {
 		for (size_t i = 0; i < n; i++)
 			got[i] = machine_page_char(s->machine, expect->proc,
 						   expect->vpn + (uint32_t)i);
 		if (s->alone || memcmp(got, expect->text, n) == 0)
 			continue;
 		find(diff, CHECK_EXPECT, s->name, "trace", "pages",
-		     "line %" PRIu32 ": expected pages %s, got %s", expect->line, expect->text, got);
+		     "line %" PRIu32 ": expected pages %s, got %s", expect->line, expect->text,
+		     got);
 		find_page(diff->finding, expect->proc, expect->vpn);
 		return true;
 	}
@@ -59,14 +60,15 @@ static bool expect_pages(struct diff *diff, const struct expect *expect)
 
 static bool expect_mappers(struct diff *diff, const struct expect *expect)
 {
-	FOR_EACH_SUBJECT(diff, s) {
+	FOR_EACH_SUBJECT (diff, s) {
 		struct page_view view;
 
 		machine_view_page(s->machine, expect->proc, expect->vpn, &view);
 		if (s->alone || view.mapcount == expect->count)
 			continue;
 		find(diff, CHECK_EXPECT, s->name, "trace", "mappers",
-		     "line %" PRIu32 ": expected %" PRIu32 " entries that map the page, got %" PRIu32,
+		     "line %" PRIu32 ": expected %" PRIu32
+		     " entries that map the page, got %" PRIu32,
 		     expect->line, expect->count, view.mapcount);
 		find_page(diff->finding, expect->proc, expect->vpn);
 		return true;
@@ -77,10 +79,8 @@ static bool expect_mappers(struct diff *diff, const struct expect *expect)
 typedef bool expect_fn(struct diff *diff, const struct expect *expect);
 
 static expect_fn *const expect_after_op[] = {
-	[EXPECT_RESULT] = expect_result,
-	[EXPECT_PAGES] = expect_pages,
-	[EXPECT_MAPPERS] = expect_mappers,
-	[EXPECT_CLEAN] = NULL,
+	[EXPECT_RESULT] = expect_result,   [EXPECT_PAGES] = expect_pages,
+	[EXPECT_MAPPERS] = expect_mappers, [EXPECT_CLEAN] = NULL,
 	[EXPECT_FINDING] = NULL,
 };
 

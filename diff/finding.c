@@ -92,8 +92,8 @@ bool find(struct diff *diff, enum diff_check check, const char *subject, const c
 		.page.proc = UINT32_MAX,
 	};
 	snprintf(finding->detail, sizeof(finding->detail), "%s", detail);
-	snprintf(finding->signature, sizeof(finding->signature), "%s:%s:%s:%s",
-		 check_names[check], op_name_of(finding), subject, finding->detail);
+	snprintf(finding->signature, sizeof(finding->signature), "%s:%s:%s:%s", check_names[check],
+		 op_name_of(finding), subject, finding->detail);
 	va_start(args, format);
 	vsnprintf(finding->message, sizeof(finding->message), format, args);
 	va_end(args);

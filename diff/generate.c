@@ -49,25 +49,26 @@ static void seed_random(struct random *random, uint64_t seed)
 }
 
 #define WINDOW_MAX 32u /* pages: a bit each */
-#define PROCS_MAX 8u
+#define PROCS_MAX  8u
 
 /* What a process has in the window, as far as one can know without running the trace. */
 struct guess {
-	uint32_t mapped, present;
+	uint32_t mapped, present, usable; /* usable: may be read and written */
 };
 
 /* What a trace being made is like. Rates are out of 256. */
 struct generator {
 	struct random random;
 	const struct machine_config *config;
-	uint32_t base, window;     /* byte address of the window; its pages */
+	uint32_t base, window; /* byte address of the window; its pages */
 	uint32_t max_procs;
-	uint32_t live;             /* processes that should be alive, a bit each */
-	uint32_t nr_regions;       /* r0..: bound by now */
+	uint32_t live;       /* processes that should be alive, a bit each */
+	uint32_t nr_regions; /* r0..: bound by now */
 	struct guess guess[PROCS_MAX];
+	bool locked; /* there have been locked mappings */
 	uint32_t wild, file, shared, fixed, heap, region;
-	uint32_t failing;          /* ops told to fail or to reclaim */
-	uint8_t pick[256];         /* op codes, as often as their weight says */
+	uint32_t failing;  /* ops told to fail or to reclaim */
+	uint8_t pick[256]; /* op codes, as often as their weight says */
 };
 
 static uint32_t below(struct generator *g, uint32_t n)
@@ -84,9 +85,9 @@ static bool chance(struct generator *g, uint32_t rate)
 
 #define WEIGHT_DEFAULT 8
 static const uint8_t weights[NR_OPS] = {
-	[OP_fork] = 8,    [OP_exit] = 4,      [OP_exec] = 1,    [OP_mmap] = 14,    [OP_munmap] = 4,
-	[OP_mremap] = 9,  [OP_mprotect] = 6,  [OP_madvise] = 4, [OP_brk] = 2,      [OP_read] = 14,
-	[OP_write] = 28,  [OP_truncate] = 1,  [OP_fread] = 2,   [OP_fwrite] = 2,   [OP_evict] = 12,
+	[OP_fork] = 8,     [OP_exit] = 4,     [OP_exec] = 1,    [OP_mmap] = 14,  [OP_munmap] = 4,
+	[OP_mremap] = 9,   [OP_mprotect] = 6, [OP_madvise] = 4, [OP_brk] = 2,    [OP_read] = 14,
+	[OP_write] = 28,   [OP_truncate] = 1, [OP_fread] = 2,   [OP_fwrite] = 2, [OP_evict] = 12,
 	[OP_swapout] = 12, [OP_age] = 4,      [OP_reclaim] = 3,
 };
 
@@ -138,6 +139,7 @@ static void begin(struct generator *g, const struct machine_config *config, uint
 	g->live = 1;
 	g->nr_regions = 0;
 	memset(g->guess, 0, sizeof(g->guess));
+	g->locked = false;
 	g->wild = below(g, 16);
 	g->file = 16 << below(g, 4);
 	g->shared = 8 << below(g, 5);
@@ -307,7 +309,7 @@ static uint32_t make_operand(struct generator *g, struct op *op, int i, enum ope
 static void set_arg(struct op *op, int i, uint32_t value)
 {
 	op->args[i] = value;
-	op->refs &= (uint8_t)~(1u << i);
+	op->refs &= (uint8_t) ~(1u << i);
 }
 
 /* What is believed of PROC; of one that cannot be alive, nothing. */
@@ -354,6 +356,23 @@ static uint32_t bind_region(struct generator *g)
 	return region;
 }
 
+/* What an op brings in at once had better be little: memory that is full of pages which cannot go
+ * makes everything slow, and finds nothing. */
+static void bring_in_little(struct op *op, int len)
+{
+	if (op->args[len] > 64)
+		op->args[len] &= 63;
+}
+
+static void note_prot(struct guess *guess, uint32_t pages, uint32_t prot)
+{
+	const uint32_t both = OP_PROT_READ | OP_PROT_WRITE;
+
+	guess->usable &= ~pages;
+	if ((prot & both) == both)
+		guess->usable |= pages & guess->mapped;
+}
+
 static void mend_mmap(struct generator *g, struct op *op)
 {
 	struct guess *guess = guess_of(g, op->args[0]);
@@ -367,9 +386,9 @@ static void mend_mmap(struct generator *g, struct op *op)
 			set_arg(op, 2, 0);
 		op->args[1] = bind_region(g);
 	}
-	/* What is brought in at once had better be little. */
-	if ((flags & (OP_MAP_POPULATE | OP_MAP_LOCKED)) && op->args[3] > 64)
-		op->args[3] &= 63;
+	if (flags & (OP_MAP_POPULATE | OP_MAP_LOCKED))
+		bring_in_little(op, 3);
+	g->locked |= flags & OP_MAP_LOCKED;
 	if (flags & OP_MAP_ANON)
 		op->args[6] = op->args[7] = 0;
 	if (!guess || !(flags & OP_MAP_FIXED))
@@ -377,6 +396,7 @@ static void mend_mmap(struct generator *g, struct op *op)
 	pages = pages_at(g, op, 2, op->args[3]);
 	guess->mapped |= pages;
 	guess->present &= ~pages;
+	note_prot(guess, pages, op->args[4]);
 	if (flags & (OP_MAP_POPULATE | OP_MAP_LOCKED))
 		guess->present |= pages;
 }
@@ -391,6 +411,7 @@ static void mend_munmap(struct generator *g, struct op *op)
 	if (guess) {
 		guess->mapped &= ~pages;
 		guess->present &= ~pages;
+		guess->usable &= ~pages;
 	}
 }
 
@@ -407,7 +428,7 @@ static uint32_t moved(uint32_t set, uint32_t first, uint32_t to, uint32_t n)
 static void note_move(struct generator *g, struct guess *guess, const struct op *op)
 {
 	uint32_t old = pages_at(g, op, 2, op->args[3]), new = pages_at(g, op, 6, op->args[4]);
-	uint32_t from, to, present = 0;
+	uint32_t from, to, present = 0, usable = 0;
 
 	if (!old || (guess->mapped & old) != old)
 		return;
@@ -415,9 +436,11 @@ static void note_move(struct generator *g, struct guess *guess, const struct op 
 		from = (uint32_t)__builtin_ctz(old);
 		to = (uint32_t)__builtin_ctz(new);
 		present = moved(guess->present & old, from, to, op->args[3]) & new;
+		usable = guess->usable >> from & 1 ? new : 0;
 	}
 	guess->mapped = (guess->mapped & ~old) | new;
 	guess->present = (guess->present & ~(old | new)) | present;
+	guess->usable = (guess->usable & ~(old | new)) | usable;
 }
 
 static void mend_mremap(struct generator *g, struct op *op)
@@ -428,6 +451,8 @@ static void mend_mremap(struct generator *g, struct op *op)
 	aim(g, op, 2, mapped(g, op), 224);
 	if (below(g, 3) == 0)
 		op->args[4] = op->args[3];
+	if (g->locked)
+		bring_in_little(op, 4);
 	if (!(flags & OP_MREMAP_FIXED))
 		set_arg(op, 6, 0);
 	if (flags == OP_MREMAP_MAYMOVE && below(g, 2))
@@ -477,15 +502,21 @@ static void mend_access(struct generator *g, struct op *op)
 {
 	struct guess *guess = guess_of(g, op->args[0]);
 
-	aim(g, op, 1, mapped(g, op), 224);
-	if (guess)
-		guess->present |= pages_at(g, op, 1, 1) & guess->mapped;
+	if (!guess)
+		return;
+	aim(g, op, 1, guess->usable && below(g, 8) ? guess->usable : guess->mapped, 240);
+	guess->present |= pages_at(g, op, 1, 1) & guess->mapped;
 }
 
 static void mend_age(struct generator *g, struct op *op)
 {
 	const struct guess *guess = guess_of(g, op->args[0]);
 
+	/* Nothing there to look at: somewhere else, perhaps. */
+	if (guess && !guess->present) {
+		set_arg(op, 0, one_of(g, g->live));
+		guess = guess_of(g, op->args[0]);
+	}
 	if (guess)
 		aim(g, op, 1, guess->present, 240);
 }
@@ -493,9 +524,17 @@ static void mend_age(struct generator *g, struct op *op)
 /* The page goes from everybody; who shares it has it, as a rule, at the same place. */
 static void mend_evict(struct generator *g, struct op *op)
 {
+	const struct guess *guess;
 	uint32_t page;
 
 	mend_age(g, op);
+	guess = guess_of(g, op->args[0]);
+	if (guess && !guess->present && guess->usable && below(g, 4)) {
+		/* First somebody has to bring a page in. */
+		op->code = OP_write;
+		mend_access(g, op);
+		return;
+	}
 	page = pages_at(g, op, 1, 1);
 	for (uint32_t proc = 0; proc < PROCS_MAX; proc++)
 		g->guess[proc].present &= ~page;
@@ -503,7 +542,11 @@ static void mend_evict(struct generator *g, struct op *op)
 
 static void mend_mprotect(struct generator *g, struct op *op)
 {
+	struct guess *guess = guess_of(g, op->args[0]);
+
 	aim(g, op, 1, mapped(g, op), 224);
+	if (guess)
+		note_prot(guess, pages_at(g, op, 1, op->args[2]), op->args[3]);
 }
 
 static void mend_madvise(struct generator *g, struct op *op)
@@ -517,14 +560,15 @@ static void mend_madvise(struct generator *g, struct op *op)
 
 typedef void mend_fn(struct generator *g, struct op *op);
 static mend_fn *const mend[NR_OPS] = {
-	[OP_mmap] = mend_mmap,     [OP_munmap] = mend_munmap,     [OP_mremap] = mend_mremap,
-	[OP_brk] = mend_brk,       [OP_fork] = mend_fork,         [OP_exec] = mend_exec,
-	[OP_exit] = mend_exit,     [OP_read] = mend_access,       [OP_write] = mend_access,
-	[OP_evict] = mend_evict,   [OP_swapout] = mend_evict,     [OP_age] = mend_age,
+	[OP_mmap] = mend_mmap,         [OP_munmap] = mend_munmap,   [OP_mremap] = mend_mremap,
+	[OP_brk] = mend_brk,           [OP_fork] = mend_fork,       [OP_exec] = mend_exec,
+	[OP_exit] = mend_exit,         [OP_read] = mend_access,     [OP_write] = mend_access,
+	[OP_evict] = mend_evict,       [OP_swapout] = mend_evict,   [OP_age] = mend_age,
 	[OP_mprotect] = mend_mprotect, [OP_madvise] = mend_madvise,
 };
 
-/* ---- traces -------------------------------------------------------------------------------------- */
+/* ---- traces
+ * -------------------------------------------------------------------------------------- */
 
 static void tell_to_fail(struct generator *g, struct op *op)
 {
@@ -561,10 +605,10 @@ static void make_first(struct generator *g, struct op *op)
 	uint32_t flags = OP_MAP_FIXED | OP_MAP_ANON;
 
 	flags |= chance(g, g->shared) ? OP_MAP_SHARED : 0;
-	*op = (struct op){.code = OP_mmap,
-			  .args = {0, REGION_NONE, g->base, g->window,
-				   OP_PROT_READ | OP_PROT_WRITE, flags}};
-	g->guess[0].mapped = pages_at(g, op, 2, g->window);
+	*op = (struct op){
+		.code = OP_mmap,
+		.args = {0, REGION_NONE, g->base, g->window, OP_PROT_READ | OP_PROT_WRITE, flags}};
+	g->guess[0].mapped = g->guess[0].usable = pages_at(g, op, 2, g->window);
 }
 
 void generate_trace(struct trace *trace, const struct machine_config *config, uint64_t seed,

@@ -67,9 +67,9 @@ struct diff {
 
 	/* the op under judgement */
 	struct op op;
-	uint32_t op_index;   /* its position; at the end, the number of ops */
+	uint32_t op_index; /* its position; at the end, the number of ops */
 	bool at_end;
-	uint64_t end_hash;   /* of the final state; 0 before the end */
+	uint64_t end_hash; /* of the final state; 0 before the end */
 	enum model_verdict verdict;
 	char why[192];
 	struct finding *finding;

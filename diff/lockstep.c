@@ -66,7 +66,7 @@ void diff_destroy(struct diff *diff)
 {
 	if (!diff)
 		return;
-	FOR_EACH_SUBJECT(diff, s)
+	FOR_EACH_SUBJECT (diff, s)
 		machine_destroy(s->machine);
 	model_destroy(diff->model);
 	free(diff->census.key);
@@ -82,7 +82,7 @@ void diff_destroy(struct diff *diff)
 void diff_begin(struct diff *diff, const struct machine_config *config)
 {
 	diff->config = *config;
-	FOR_EACH_SUBJECT(diff, s) {
+	FOR_EACH_SUBJECT (diff, s) {
 		machine_reconfigure(s->machine, config);
 		s->alone = false;
 	}
@@ -117,7 +117,7 @@ static bool same_events(const struct subject *a, const struct subject *b)
 
 static void apply(struct diff *diff)
 {
-	FOR_EACH_SUBJECT(diff, s) {
+	FOR_EACH_SUBJECT (diff, s) {
 		machine_apply(s->machine, &diff->op, &s->result);
 		s->last = machine_last_op(s->machine);
 		s->events = machine_events(s->machine, &s->nr_events);
@@ -129,7 +129,7 @@ static void compare_events(struct diff *diff)
 	struct subject *reference = diff->reference;
 
 	reference->walked = has_walk(reference);
-	FOR_EACH_SUBJECT(diff, s) {
+	FOR_EACH_SUBJECT (diff, s) {
 		s->same = s == reference || same_events(s, reference);
 		s->walked = s->same ? reference->walked : has_walk(s);
 	}
@@ -139,9 +139,9 @@ typedef bool check_fn(struct diff *diff);
 
 /* After every op. What is not here is done at recounts and at the end. */
 static check_fn *const op_checks[NR_CHECKS] = {
-	[CHECK_RESULT] = check_results, [CHECK_MODEL] = check_model,
+	[CHECK_RESULT] = check_results,    [CHECK_MODEL] = check_model,
 	[CHECK_UNMAPPED] = check_unmapped, [CHECK_SETS] = check_sets,
-	[CHECK_CONTENT] = check_content, [CHECK_PTES] = check_ptes,
+	[CHECK_CONTENT] = check_content,   [CHECK_PTES] = check_ptes,
 };
 
 static bool judge(struct diff *diff)
@@ -184,7 +184,8 @@ int diff_step(struct diff *diff, const struct op *op, struct finding *finding)
 	return found;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------
+ */
 
 static uint64_t mix(uint64_t hash, uint64_t word)
 {
@@ -244,7 +245,8 @@ int diff_run(struct diff *diff, const struct trace *trace, struct finding *findi
 	return diff_end(diff, finding);
 }
 
-/* ---- looking ---------------------------------------------------------------------------------- */
+/* ---- looking ----------------------------------------------------------------------------------
+ */
 
 const struct diff_stats *diff_stats(const struct diff *diff)
 {

@@ -153,9 +153,7 @@ enum model_verdict must_choose(const struct judge *judge, uint32_t npages)
 
 enum model_verdict lose(const struct judge *judge, uint32_t first, uint32_t last)
 {
-	judge->model->lost.proc = judge->op->args[0];
-	judge->model->lost.n = 0;
-	judge->model->lost.moving = false;
+	judge->model->lost = (struct lost){.proc = judge->op->args[0], .object = OBJECT_NONE};
 	lose_also(judge, first, last);
 	if (!judge->model->lost.n)
 		return MODEL_AGREES;

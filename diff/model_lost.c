@@ -17,7 +17,10 @@ void model_lost_range(const struct model *model, uint32_t *proc, uint32_t *first
 		return;
 	*first = lost->range[0].first;
 	*last = lost->range[0].last;
-	if (lost->n == 2) {
+	if (lost->anywhere) {
+		*first = 0;
+		*last = model->task_pages;
+	} else if (lost->n == 2) {
 		*first = lost->range[1].first < *first ? lost->range[1].first : *first;
 		*last = lost->range[1].last > *last ? lost->range[1].last : *last;
 	}
@@ -29,15 +32,14 @@ static void find_shared(struct model *model, const struct space *space,
 {
 	const struct area *old = space_area(space, area->start);
 
-	if (!(old && old->attr & AREA_SHARED && old->object >= FILE_MAX) && model->lost.moving)
-		old = space_area(space, model->lost.range[0].first);
-	if (old && old->attr & AREA_SHARED && old->object >= FILE_MAX &&
-	    old->object != OBJECT_NONE) {
+	if (old && old->attr & AREA_SHARED && old->object >= FILE_MAX) {
 		area->object = old->object;
-		return;
+	} else if (model->lost.object != OBJECT_NONE && model->lost.object >= FILE_MAX) {
+		area->object = model->lost.object;
+	} else {
+		area->object = object_new(model, seen->pgoff + (seen->end - seen->start));
+		model->object[area->object].opaque = true;
 	}
-	area->object = object_new(model, seen->pgoff + (seen->end - seen->start));
-	model->object[area->object].opaque = true;
 }
 
 /* What SEEN says about [first, last), in the model's words. */
@@ -128,23 +130,56 @@ static void forget_contents(struct model *model, struct space *space, uint32_t f
 	}
 }
 
+/* What is mapped where the model has nothing: pages that were moved there. true: there are any. */
+static bool adopt_strays(struct model *model, struct space *space, const struct model_area *seen,
+			 size_t n)
+{
+	bool found = false;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		uint32_t from = seen[i].start, to;
+
+		for (; from < seen[i].end; from = to) {
+			uint32_t k = space_find(space, from);
+
+			to = seen[i].end;
+			if (k < space->n && space->area[k].start <= from) {
+				to = space->area[k].end;
+				continue;
+			}
+			if (k < space->n && space->area[k].start < to)
+				to = space->area[k].start;
+			adopt_range(model, space, from, to, &seen[i], 1);
+			forget_contents(model, space, from, to);
+			found = true;
+		}
+	}
+	return found;
+}
+
 void model_adopt(struct model *model, const struct model_area *areas, size_t n)
 {
-	struct lost lost = model->lost;
+	const struct lost *lost = &model->lost;
 	struct space *space;
-	uint32_t i;
-	bool carried;
+	uint32_t i, first, last;
+	bool carried = false;
 
-	if (lost.proc == PROC_MAX)
+	if (lost->proc == PROC_MAX)
 		return;
-	space = &model->space[lost.proc];
-	/* The target before the source: shared memory on the move is looked up there. */
-	for (i = lost.n; i-- > 0;)
-		adopt_range(model, space, lost.range[i].first, lost.range[i].last, areas, n);
-	space_mark_seams(space, lost.range[0].first ? lost.range[0].first - 1 : 0,
-			 lost.range[0].last + 1);
-	carried = lost.moving && !space_is_free(space, lost.range[1].first, lost.range[1].last);
-	for (i = 0; carried && i < lost.n; i++)
-		forget_contents(model, space, lost.range[i].first, lost.range[i].last);
+	space = &model->space[lost->proc];
+	object_get(model, lost->object);
+	for (i = 0; i < lost->n; i++)
+		adopt_range(model, space, lost->range[i].first, lost->range[i].last, areas, n);
+	first = lost->range[0].first;
+	last = lost->range[0].last;
+	space_mark_seams(space, first ? first - 1 : 0, last + 1);
+	if (lost->anywhere)
+		carried = adopt_strays(model, space, areas, n);
+	else if (lost->moving && lost->n == 2)
+		carried = !space_is_free(space, lost->range[1].first, lost->range[1].last);
+	for (i = 0; carried && i < lost->n; i++)
+		forget_contents(model, space, lost->range[i].first, lost->range[i].last);
+	object_put(model, lost->object);
 	model->lost.proc = PROC_MAX;
 }

@@ -63,15 +63,18 @@ static enum model_verdict remap_outside(const struct judge *judge, const struct 
 	return verdict;
 }
 
+/* It ran out of memory: the move may have been undone, or have got stuck on the way. */
 static enum model_verdict lose_both(const struct judge *judge, const struct mremap_call *call)
 {
-	uint32_t len = call->old_len > call->new_len ? call->old_len : call->new_len;
-	enum model_verdict verdict = lose(judge, call->old, call->old + len);
+	const struct area *area = space_area(judge->space, call->old);
+	enum model_verdict verdict = lose(judge, call->old, call->old + call->old_len);
+	struct lost *lost = &judge->model->lost;
 
-	if (call->fixed) {
+	if (call->fixed)
 		lose_also(judge, call->new, call->new + call->new_len);
-		judge->model->lost.moving = true;
-	}
+	lost->moving = call->flags & OP_MREMAP_MAYMOVE;
+	lost->anywhere = lost->moving && !call->fixed;
+	lost->object = area ? area->object : OBJECT_NONE;
 	return verdict;
 }
 
@@ -108,13 +111,24 @@ static void move(struct model *model, struct space *space, const struct mremap_c
 	populate_growth(model, space, &area, new + len);
 }
 
+/* The move worked, but a kernel that had no memory to cut the old area could not unmap it. */
+static enum model_verdict lose_old(const struct judge *judge, const struct mremap_call *call,
+				   uint32_t len, uint32_t new)
+{
+	const struct area *area = space_area(judge->space, new);
+	enum model_verdict verdict = lose(judge, call->old, call->old + len);
+
+	judge->model->lost.object = area->object;
+	return verdict;
+}
+
 /* Step 5: LEN pages at call->old, all of one area, shall be call->new_len pages. */
 static enum model_verdict grow_or_move(const struct judge *judge, const struct mremap_call *call,
 				       uint32_t len)
 {
 	struct model *model = judge->model;
 	struct space *space = judge->space;
-	uint32_t end = call->old + call->new_len;
+	uint32_t end = call->old + call->new_len, new;
 	enum model_verdict verdict;
 
 	if (call->fixed) {
@@ -129,9 +143,11 @@ static enum model_verdict grow_or_move(const struct judge *judge, const struct m
 	} else {
 		verdict = must_choose(judge, call->new_len);
 	}
-	if (verdict == MODEL_AGREES && !judge->actual->err)
-		move(model, space, call, len, judge->actual->value >> PAGE_SHIFT_BITS);
-	return verdict;
+	if (verdict != MODEL_AGREES || judge->actual->err)
+		return verdict;
+	new = judge->actual->value >> PAGE_SHIFT_BITS;
+	move(model, space, call, len, new);
+	return judge->alloc_failed ? lose_old(judge, call, len, new) : MODEL_AGREES;
 }
 
 enum model_verdict step_mremap(const struct judge *judge)

@@ -128,7 +128,9 @@ struct lost {
 	struct {
 		uint32_t first, last;
 	} range[2];
-	bool moving; /* mremap: range[0] was on its way to range[1] */
+	bool moving;     /* mremap: range[0] was on its way to range[1], or ... */
+	bool anywhere;   /* ... to free pages that the kernel chose */
+	uint32_t object; /* what may show up there without a name, or OBJECT_NONE */
 };
 
 struct model {

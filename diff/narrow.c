@@ -19,7 +19,7 @@ static bool room_in_area(struct diff *diff, uint32_t proc, uint32_t vpn, uint32_
 {
 	*least = UINT32_MAX;
 	*most = 0;
-	FOR_EACH_SUBJECT(diff, s) {
+	FOR_EACH_SUBJECT (diff, s) {
 		struct area_view area;
 
 		if (s->alone)

@@ -19,7 +19,8 @@ static int import(struct trace *trace, const uint8_t *data, size_t size, bool le
 
 	import_options_init(&options);
 	options.lenient = lenient;
-	err = import_strace(trace, (const char *)data, size, &options, &report, error, sizeof(error));
+	err = import_strace(trace, (const char *)data, size, &options, &report, error,
+			    sizeof(error));
 	if (err && !strchr(error, ':'))
 		abort(); /* an error has a line and a reason */
 	return err;

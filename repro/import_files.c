@@ -16,10 +16,10 @@
 #include "import_private.h"
 
 #define SLOT_PAGES_MAX 262144u /* the engine's largest file */
-#define KIND_SLOTS 4u          /* slots of each kind */
-#define TRANSFER_MAX 8u        /* pages of one read or write that become ops */
+#define KIND_SLOTS     4u      /* slots of each kind */
+#define TRANSFER_MAX   8u      /* pages of one read or write that become ops */
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------- */
 
 static uint32_t path_hash(struct span path)
 {
@@ -79,14 +79,14 @@ void files_release(struct importer *imp)
 	free(imp->files);
 }
 
-/* ---- slots ---------------------------------------------------------------------------------------- */
+/* ---- slots --------------------------------------------------------------------------------- */
 
 /* The slots of one kind, while files are being placed. */
 struct slots {
-	uint32_t first;               /* 0 disk, 1 tmpfs; the others are first + 2, + 4, + 6 */
-	uint32_t fill[KIND_SLOTS];    /* pages given out */
+	uint32_t first;            /* 0 disk, 1 tmpfs; the others are first + 2, + 4, + 6 */
+	uint32_t fill[KIND_SLOTS]; /* pages given out */
 	uint32_t users[KIND_SLOTS];
-	uint32_t shared_from;         /* slots before this one have a file alone */
+	uint32_t shared_from; /* slots before this one have a file alone */
 };
 
 static void put(struct importer *imp, struct slots *slots, struct source_file *file, uint32_t i)
@@ -142,7 +142,8 @@ static void place_kind(struct importer *imp, struct source_file **mapped, uint32
 		if (mapped[i]->tmpfs == tmpfs && mapped[i]->resized)
 			put(imp, &slots, mapped[i], used++);
 	}
-	if (slots.shared_from == KIND_SLOTS) /* more than four, all resized: the rest share the last */
+	if (slots.shared_from ==
+	    KIND_SLOTS) /* more than four, all resized: the rest share the last */
 		slots.shared_from--;
 	for (uint32_t i = 0; i < nr; i++) {
 		if (mapped[i]->tmpfs == tmpfs && !mapped[i]->extent)
@@ -197,7 +198,7 @@ void files_begin(struct importer *imp)
 	}
 }
 
-/* ---- use ------------------------------------------------------------------------------------------- */
+/* ---- use ----------------------------------------------------------------------------------- */
 
 uint32_t file_pgoff(struct importer *imp, uint32_t file, uint64_t page)
 {
@@ -274,7 +275,8 @@ bool file_transfer(struct importer *imp, uint32_t file, uint64_t from, uint64_t 
 	for (uint64_t page = first; page < end; page++) {
 		/* Of a long transfer its first pages and its last one, which fixes the size. */
 		if (page - first >= TRANSFER_MAX - 1 && page + 1 < end) {
-			tally(imp, IMPORT_CLIPPED, end - 1 - page, "read or write of more pages than are taken over");
+			tally(imp, IMPORT_CLIPPED, end - 1 - page,
+			      "read or write of more pages than are taken over");
 			page = end - 1;
 		}
 		EMIT(imp, call_ops, write ? OP_fwrite : OP_fread, f->slot,
@@ -285,7 +287,7 @@ bool file_transfer(struct importer *imp, uint32_t file, uint64_t from, uint64_t 
 	return true;
 }
 
-/* ---- descriptors ---------------------------------------------------------------------------------- */
+/* ---- descriptors --------------------------------------------------------------------------- */
 
 struct descriptor *fd_find(struct descriptors *fds, int32_t fd)
 {

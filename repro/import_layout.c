@@ -19,7 +19,7 @@
 #include "import_private.h"
 
 #define SEGMENT_MAX 65536u /* pages of one segment: 256 MB */
-#define HOLE_MAX 16u
+#define HOLE_MAX    16u
 
 void layout_use(struct layout *layout, uint64_t start, uint64_t end, bool mapped)
 {
@@ -45,7 +45,7 @@ void layout_release(struct layout *layout)
 	free(layout->segments);
 }
 
-/* ---- segments ------------------------------------------------------------------------------------ */
+/* ---- segments ------------------------------------------------------------------------------ */
 
 /* From page `at` on, `change` more mappings than before. */
 struct boundary {
@@ -76,7 +76,7 @@ static void cut(struct layout *layout, struct boundary *bounds, uint32_t nr)
 	}
 }
 
-/* ---- places -------------------------------------------------------------------------------------- */
+/* ---- places -------------------------------------------------------------------------------- */
 
 static uint32_t segment_pages(const struct layout_segment *segment, uint32_t limit)
 {

@@ -3,7 +3,7 @@
  *
  *   import_strace.c   lines, unfinished calls and their ends, the two passes
  *   import_process.c  tasks, processes, slots: fork, exec, exit
- *   import_calls.c    one function per call that matters
+ *   import_calls.c    calls by name; _memory.c and _files.c: one function per call that matters
  *   import_space.c    what a process has mapped, at recorded addresses
  *   import_layout.c   recorded addresses -> addresses of the machine
  *   import_files.c    paths -> f0..f7, descriptors
@@ -22,7 +22,7 @@
 #include "strace_line.h"
 
 #define SOURCE_PAGE_SHIFT 12
-#define SOURCE_PAGES_MAX (1ull << 52) /* page numbers of a 64-bit address space */
+#define SOURCE_PAGES_MAX  (1ull << 52) /* page numbers of a 64-bit address space */
 
 /* Grow ARRAY to hold one more element. Host memory exhaustion aborts. */
 #define GROW(array, nr, max)                                                                       \
@@ -30,7 +30,7 @@
 void *import_grow(void *old, uint32_t *max, size_t element);
 void *import_alloc(size_t size);
 
-/* ---- layout ------------------------------------------------------------------------------------ */
+/* ---- layout -------------------------------------------------------------------------------- */
 
 /*
  * Where things go in the machine's address space, like a 2.6 process:
@@ -40,14 +40,14 @@ void *import_alloc(size_t size);
  *
  * HEAP_VPN is where the machine's break starts, so that brk stays brk.
  */
-#define IMAGE_VPN 0x08048u
+#define IMAGE_VPN        0x08048u
 #define IMAGE_TEXT_PAGES 16u
 #define IMAGE_DATA_PAGES 4u
-#define IMAGE_PAGES (IMAGE_TEXT_PAGES + IMAGE_DATA_PAGES)
-#define HEAP_VPN 0x08100u
-#define MMAP_VPN 0x40000u
-#define STACK_PAGES 34u  /* what exec leaves: 128 KB and the arguments */
-#define STACK_ROOM 2048u /* kept free below for it to grow */
+#define IMAGE_PAGES      (IMAGE_TEXT_PAGES + IMAGE_DATA_PAGES)
+#define HEAP_VPN         0x08100u
+#define MMAP_VPN         0x40000u
+#define STACK_PAGES      34u   /* what exec leaves: 128 KB and the arguments */
+#define STACK_ROOM       2048u /* kept free below for it to grow */
 
 struct layout_use {
 	uint64_t start, end; /* recorded pages */
@@ -67,8 +67,8 @@ struct layout {
 	uint32_t nr_uses, max_uses;
 	struct layout_use *orphans; /* in use although the recording never mapped them */
 	uint32_t nr_orphans, max_orphans;
-	uint64_t heap, heap_end;    /* the break's range, 0: no brk seen */
-	uint32_t program;           /* its file, or NO_FILE */
+	uint64_t heap, heap_end; /* the break's range, 0: no brk seen */
+	uint32_t program;        /* its file, or NO_FILE */
 	struct layout_segment *segments;
 	uint32_t nr_segments;
 };
@@ -85,7 +85,7 @@ void layout_fix(struct layout *layout, uint32_t task_pages);
 bool layout_range(const struct layout *layout, uint64_t start, uint64_t end, struct placed *placed);
 void layout_release(struct layout *layout);
 
-/* ---- address spaces ----------------------------------------------------------------------------- */
+/* ---- address spaces ------------------------------------------------------------------------ */
 
 #define NO_SLOT UINT32_MAX
 #define NO_FILE UINT32_MAX
@@ -108,12 +108,12 @@ struct touched {
 #define TOUCHED_MAX 64
 
 struct space {
-	uint32_t slot;       /* the machine's process, or NO_SLOT */
-	uint32_t users;      /* processes that run in it: more than one after vfork */
-	uint32_t lineage;    /* which layout */
-	bool bare;           /* nothing is known of it yet: see space_furnish */
-	uint64_t brk;        /* recorded page where the heap ends, 0: not known yet */
-	struct area *areas;  /* by address */
+	uint32_t slot;      /* the machine's process, or NO_SLOT */
+	uint32_t users;     /* processes that run in it: more than one after vfork */
+	uint32_t lineage;   /* which layout */
+	bool bare;          /* nothing is known of it yet: see space_furnish */
+	uint64_t brk;       /* recorded page where the heap ends, 0: not known yet */
+	struct area *areas; /* by address */
 	uint32_t nr_areas, max_areas;
 	struct touched touched[TOUCHED_MAX];
 	uint32_t nr_touched;
@@ -122,28 +122,29 @@ struct space {
 void import_space_map(struct space *space, const struct area *area);
 void import_space_unmap(struct space *space, uint64_t start, uint64_t end);
 void import_space_protect(struct space *space, uint64_t start, uint64_t end, uint32_t prot);
-void import_space_move(struct space *space, uint64_t from, uint64_t old_end, uint64_t to, uint64_t to_end);
+void import_space_move(struct space *space, uint64_t from, uint64_t old_end, uint64_t to,
+		       uint64_t to_end);
 /* The area at or after PAGE, or NULL. */
 const struct area *import_space_find(const struct space *space, uint64_t page);
 /* The first part of [*start, end) that is not mapped, or false. */
 bool space_hole(const struct space *space, uint64_t *start, uint64_t end, uint64_t *hole_end);
 void import_space_copy(struct space *to, const struct space *from);
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------- */
 
 struct source_file {
 	char *path;
 	uint32_t next_hash;
 	bool tmpfs;
 	bool mapped, resized, starts_empty, seen;
-	uint64_t end;        /* pages, the furthest that was mapped, read or written */
-	uint32_t rank;       /* in order of first mapping */
+	uint64_t end;  /* pages, the furthest that was mapped, read or written */
+	uint32_t rank; /* in order of first mapping */
 	/* second pass */
 	uint32_t slot, base; /* pages [base, base + extent) of this slot */
 	uint32_t extent;
-	bool alone;          /* in its slot, so that it can be truncated */
-	bool sized;          /* the recording itself has set its size */
-	uint32_t size;       /* now, if alone */
+	bool alone;    /* in its slot, so that it can be truncated */
+	bool sized;    /* the recording itself has set its size */
+	uint32_t size; /* now, if alone */
 };
 
 struct descriptor {
@@ -157,7 +158,7 @@ struct descriptors {
 	uint32_t nr, max;
 };
 
-/* ---- processes --------------------------------------------------------------------------------- */
+/* ---- processes ----------------------------------------------------------------------------- */
 
 struct process {
 	uint32_t leader; /* pid */
@@ -167,14 +168,14 @@ struct process {
 };
 
 struct task {
-	uint32_t pid;     /* NO_PID: the first process, as long as lines have no prefix */
+	uint32_t pid; /* NO_PID: the first process, as long as lines have no prefix */
 	bool alive;
 	struct process *process;
 	uint32_t next_hash;
 };
 #define NO_PID UINT32_MAX
 
-/* ---- the importer -------------------------------------------------------------------------------- */
+/* ---- the importer -------------------------------------------------------------------------- */
 
 #define HASH_SIZE 1024u
 
@@ -182,14 +183,14 @@ struct importer {
 	const struct import_options *options;
 	struct import_report *report;
 	struct trace *trace;
-	bool emitting;       /* the second pass */
-	uint32_t line;       /* being worked on */
+	bool emitting; /* the second pass */
+	uint32_t line; /* being worked on */
 	uint64_t random;
 	uint32_t task_pages;
 
 	struct task *tasks;
 	uint32_t nr_tasks, max_tasks, nr_alive;
-	uint32_t task_hash[HASH_SIZE];   /* index + 1 */
+	uint32_t task_hash[HASH_SIZE]; /* index + 1 */
 	uint32_t nr_processes;
 	struct space *slots[PROC_MAX];
 
@@ -198,7 +199,7 @@ struct importer {
 
 	struct source_file *files;
 	uint32_t nr_files, max_files, nr_mapped, nr_memfds;
-	uint32_t file_hash[HASH_SIZE];   /* index + 1 */
+	uint32_t file_hash[HASH_SIZE]; /* index + 1 */
 };
 
 struct call {
@@ -212,14 +213,15 @@ struct call {
 };
 
 /* Append an op; COUNTER is the report's for its origin. args beyond those given are 0. */
-void emit(struct importer *imp, uint32_t *counter, enum op_code code, const uint32_t args[OP_ARGS_MAX]);
+void emit(struct importer *imp, uint32_t *counter, enum op_code code,
+	  const uint32_t args[OP_ARGS_MAX]);
 #define EMIT(imp, counter, code, ...)                                                              \
 	emit((imp), &(imp)->report->counter, (code), (const uint32_t[OP_ARGS_MAX]){__VA_ARGS__})
 
 void tally(struct importer *imp, enum import_class class, uint64_t pages, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-void report_add(struct import_report *report, enum import_class class, uint64_t pages, uint32_t line,
-		const char *what);
+void report_add(struct import_report *report, enum import_class class, uint64_t pages,
+		uint32_t line, const char *what);
 
 /* ---- import_process.c */
 
@@ -238,12 +240,34 @@ void process_exec(struct importer *imp, struct task *task, struct span path);
 void space_furnish(struct importer *imp, struct space *space);
 struct layout *space_layout(struct importer *imp, const struct space *space);
 
-/* ---- import_calls.c */
+/* ---- import_calls.c, import_calls_memory.c, import_calls_files.c */
+
+#define CALL_EARLY  1u /* takes effect when it starts: see import_strace.c */
+#define CALL_MEMORY 2u /* needs to know what the process has mapped */
+
+struct call_info {
+	const char *name;
+	uint32_t min_args;
+	uint32_t flags; /* CALL_* */
+	/* Returns NULL, or what is wrong with the line. */
+	const char *(*run)(struct importer *imp, struct call *call);
+};
+/* By subject; each ends with a NULL name. */
+extern const struct call_info import_memory_calls[], import_file_calls[];
+
+extern const char import_bad_number[], import_bad_fd[]; /* what is wrong with a line */
 
 /* True for calls whose effect comes when they start, not when they return. */
 bool call_is_early(struct span name);
 /* Returns NULL, or what is wrong with the line. */
 const char *call_run(struct importer *imp, struct call *call);
+struct space *call_space(const struct call *call);
+
+enum path_kind { PATH_FILE, PATH_ZERO, PATH_DEVICE };
+enum path_kind path_kind(const char *path);
+/* The file behind a descriptor: by the path that -y prints, else by what was opened as it. */
+const char *fd_file(struct importer *imp, const struct call *call, struct span text, int32_t *fd,
+		    uint32_t *file);
 
 /* ---- import_files.c */
 

@@ -12,7 +12,7 @@
 
 #include "import_private.h"
 
-/* ---- slots and spaces -------------------------------------------------------------------------------- */
+/* ---- slots and spaces ---------------------------------------------------------------------- */
 
 struct layout *space_layout(struct importer *imp, const struct space *space)
 {
@@ -88,8 +88,10 @@ static void map_orphans(struct importer *imp, struct space *space)
 
 	for (uint32_t i = 0; imp->emitting && i < layout->nr_orphans; i++) {
 		const struct layout_use *use = &layout->orphans[i];
-		struct area area = {.start = use->start, .end = use->end,
-				    .prot = OP_PROT_READ | OP_PROT_WRITE, .kind = AREA_ANON};
+		struct area area = {.start = use->start,
+				    .end = use->end,
+				    .prot = OP_PROT_READ | OP_PROT_WRITE,
+				    .kind = AREA_ANON};
 		struct placed at;
 
 		import_space_map(space, &area);
@@ -139,7 +141,7 @@ void space_furnish(struct importer *imp, struct space *space)
 	map_program(imp, space);
 }
 
-/* ---- tasks ------------------------------------------------------------------------------------------- */
+/* ---- tasks --------------------------------------------------------------------------------- */
 
 static uint32_t *task_bucket(struct importer *imp, uint32_t pid)
 {
@@ -279,7 +281,8 @@ struct task *task_of_line(struct importer *imp, const struct strace_line *line)
 	if (!line->has_pid && imp->nr_alive) {
 		if (imp->nr_alive > 1)
 			tally(imp, IMPORT_ASSUMED, 0,
-			      "line without a pid while several tasks lived, taken as the newest's");
+			      "line without a pid while several tasks lived, taken as the "
+			      "newest's");
 		return only_task(imp);
 	}
 	if (line->has_pid && !task) {
@@ -314,7 +317,7 @@ void processes_reset(struct importer *imp)
 	memset(imp->slots, 0, sizeof(imp->slots));
 }
 
-/* ---- fork and exec --------------------------------------------------------------------------------- */
+/* ---- fork and exec ------------------------------------------------------------------------- */
 
 void process_fork(struct importer *imp, struct task *parent, uint32_t pid, enum fork_kind kind)
 {

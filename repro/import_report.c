@@ -22,8 +22,8 @@ static uint32_t row_index(const struct import_report *report, enum import_class 
 	return i;
 }
 
-void report_add(struct import_report *report, enum import_class class, uint64_t pages, uint32_t line,
-		const char *what)
+void report_add(struct import_report *report, enum import_class class, uint64_t pages,
+		uint32_t line, const char *what)
 {
 	char name[sizeof(report->rows[0].what)];
 	bool found;
@@ -90,8 +90,8 @@ static void print_row(const struct import_row *row, FILE *out, const char *prefi
 		[IMPORT_UNRELATED] = "unrelated",
 	};
 
-	fprintf(out, "%s%s: %llu x %s", prefix, classes[row->class],
-		(unsigned long long)row->count, row->what);
+	fprintf(out, "%s%s: %llu x %s", prefix, classes[row->class], (unsigned long long)row->count,
+		row->what);
 	if (row->pages)
 		print_pages(row->pages, out);
 	if (row->line)
@@ -101,13 +101,13 @@ static void print_row(const struct import_row *row, FILE *out, const char *prefi
 
 void import_report_print(const struct import_report *report, FILE *out, const char *prefix)
 {
-	fprintf(out, "%s%u lines, %u calls: %u became ops, %u were followed\n", prefix, report->lines,
-		report->calls, report->expressed, report->followed);
+	fprintf(out, "%s%u lines, %u calls: %u became ops, %u were followed\n", prefix,
+		report->lines, report->calls, report->expressed, report->followed);
 	fprintf(out, "%s%u processes (%u at once), %u threads, %u execs, %u files mapped\n", prefix,
 		report->processes, report->processes_peak, report->threads, report->execs,
 		report->files);
-	fprintf(out, "%s%u ops from calls, %u accesses and %u reclaim ops added by policy\n", prefix,
-		report->call_ops, report->touch_ops, report->reclaim_ops);
+	fprintf(out, "%s%u ops from calls, %u accesses and %u reclaim ops added by policy\n",
+		prefix, report->call_ops, report->touch_ops, report->reclaim_ops);
 	for (uint32_t i = 0; i < report->nr_rows; i++)
 		print_row(&report->rows[i], out, prefix);
 }

@@ -116,7 +116,8 @@ void import_space_protect(struct space *space, uint64_t start, uint64_t end, uin
 }
 
 /* [from, old_end) becomes [to, to_end), which may be shorter or longer. */
-void import_space_move(struct space *space, uint64_t from, uint64_t old_end, uint64_t to, uint64_t to_end)
+void import_space_move(struct space *space, uint64_t from, uint64_t old_end, uint64_t to,
+		       uint64_t to_end)
 {
 	const struct area *found = import_space_find(space, from);
 	struct area area = {.kind = AREA_ANON, .prot = OP_PROT_READ | OP_PROT_WRITE};
@@ -147,7 +148,8 @@ bool space_hole(const struct space *space, uint64_t *start, uint64_t end, uint64
 		*start = space->areas[i++].end;
 	if (*start >= end)
 		return false;
-	*hole_end = i < space->nr_areas && space->areas[i].start < end ? space->areas[i].start : end;
+	*hole_end =
+		i < space->nr_areas && space->areas[i].start < end ? space->areas[i].start : end;
 	return true;
 }
 

@@ -48,11 +48,12 @@ struct recording {
 
 void import_options_init(struct import_options *options)
 {
-	*options = (struct import_options){.seed = 1, .touch = 25, .swap = 20,
-					   .config = machine_preset_find("1g")->config};
+	*options = (struct import_options){
+		.seed = 1, .touch = 25, .swap = 20, .config = machine_preset_find("1g")->config};
 }
 
-void emit(struct importer *imp, uint32_t *counter, enum op_code code, const uint32_t args[OP_ARGS_MAX])
+void emit(struct importer *imp, uint32_t *counter, enum op_code code,
+	  const uint32_t args[OP_ARGS_MAX])
 {
 	struct op op = {.code = (uint8_t)code};
 
@@ -60,11 +61,12 @@ void emit(struct importer *imp, uint32_t *counter, enum op_code code, const uint
 		return;
 	memcpy(op.args, args, sizeof(op.args));
 	if (trace_add(imp->trace, &op))
-		import_grow(NULL, &(uint32_t){UINT32_MAX}, 1); /* out of memory: says so and aborts */
+		import_grow(NULL, &(uint32_t){UINT32_MAX},
+			    1); /* out of memory: says so and aborts */
 	++*counter;
 }
 
-/* ---- lines --------------------------------------------------------------------------------------- */
+/* ---- lines --------------------------------------------------------------------------------- */
 
 /* The length of LINE without a "strace: Process N attached" in its midst; then the next line goes
  * on where this one was interrupted. */
@@ -72,8 +74,8 @@ static size_t interrupted_at(struct span line)
 {
 	size_t at = span_find(line, "strace: Process ");
 
-	return at && at < line.len && span_ends(line, " attached") &&
-			       line.text[at - 1] != ' ' && line.text[at - 1] != ']'
+	return at && at < line.len && span_ends(line, " attached") && line.text[at - 1] != ' ' &&
+			       line.text[at - 1] != ']'
 		       ? at
 		       : line.len;
 }
@@ -182,7 +184,8 @@ static int read_lines(struct importer *imp, struct recording *rec, struct span t
 			continue; /* the next line belongs to this one */
 
 		record.number = started;
-		wrong = strace_line_parse((struct span){start, (size_t)(out - start)}, &record.line);
+		wrong = strace_line_parse((struct span){start, (size_t)(out - start)},
+					  &record.line);
 		start = out;
 		started = 0;
 		if (wrong) {
@@ -200,10 +203,11 @@ static int read_lines(struct importer *imp, struct recording *rec, struct span t
 	return 0;
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------- */
+/* ---- calls --------------------------------------------------------------------------------- */
 
 /* Put the halves together in rec->joined. */
-static struct span join(struct recording *rec, const struct record *first, const struct record *second)
+static struct span join(struct recording *rec, const struct record *first,
+			const struct record *second)
 {
 	size_t size = first->line.name.len + 1 + first->line.args.len + second->line.args.len;
 	char *at;
@@ -235,7 +239,8 @@ static const char *run_parts(struct importer *imp, const struct strace_line *who
 }
 
 /* One half of a call: run all of it here if this is the half at which it takes effect. */
-static const char *run_half(struct importer *imp, struct recording *rec, const struct record *record)
+static const char *run_half(struct importer *imp, struct recording *rec,
+			    const struct record *record)
 {
 	const struct record *other = record->pair == NO_PAIR ? NULL : &rec->records[record->pair];
 	bool starts = record->line.kind == STRACE_UNFINISHED;
@@ -252,12 +257,13 @@ static const char *run_half(struct importer *imp, struct recording *rec, const s
 	}
 	if (call_is_early(record->line.name) != starts)
 		return NULL;
-	wrong = strace_call_split(join(rec, starts ? record : other, starts ? other : record), &name,
-				  &args, &result);
+	wrong = strace_call_split(join(rec, starts ? record : other, starts ? other : record),
+				  &name, &args, &result);
 	return wrong ? wrong : run_parts(imp, &record->line, name, args, result);
 }
 
-static const char *run_record(struct importer *imp, struct recording *rec, const struct record *record)
+static const char *run_record(struct importer *imp, struct recording *rec,
+			      const struct record *record)
 {
 	const struct strace_line *line = &record->line;
 
@@ -281,7 +287,7 @@ static const char *run_record(struct importer *imp, struct recording *rec, const
 	return NULL;
 }
 
-/* ---- passes ------------------------------------------------------------------------------------------ */
+/* ---- passes -------------------------------------------------------------------------------- */
 
 static int run_pass(struct importer *imp, struct recording *rec, bool emitting, char *error,
 		    size_t error_size)

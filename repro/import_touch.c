@@ -15,8 +15,8 @@
 
 #include "import_private.h"
 
-#define TOUCH_MAX 12u
-#define FORK_TOUCHES 3u
+#define TOUCH_MAX         12u
+#define FORK_TOUCHES      3u
 #define RECLAIM_PAGES_MAX 8u
 
 /* splitmix64 */
@@ -30,14 +30,17 @@ static uint32_t draw(struct importer *imp, uint32_t below)
 	return (uint32_t)(z % below);
 }
 
-static bool chance(struct importer *imp, uint32_t percent) { return draw(imp, 100) < percent; }
+static bool chance(struct importer *imp, uint32_t percent)
+{
+	return draw(imp, 100) < percent;
+}
 
 static bool touching(const struct importer *imp, const struct space *space)
 {
 	return imp->emitting && imp->options->touch && space->slot != NO_SLOT;
 }
 
-/* ---- the pages that are known to be in use ---------------------------------------------------------- */
+/* ---- the pages that are known to be in use ------------------------------------------------- */
 
 static void remember(struct importer *imp, struct space *space, uint32_t vpn, bool writable)
 {
@@ -74,7 +77,7 @@ static void access_again(struct importer *imp, struct space *space, const struct
 	access_page(imp, space, page->vpn, page->writable && chance(imp, 60));
 }
 
-/* ---- occasions ------------------------------------------------------------------------------------- */
+/* ---- occasions ----------------------------------------------------------------------------- */
 
 void touch_mapping(struct importer *imp, struct space *space, struct placed at, uint32_t prot)
 {

@@ -13,8 +13,8 @@
 #include "strace_line.h"
 
 #define UNFINISHED "<unfinished ...>"
-#define CHANGED "<pid changed to " /* 12 ...>: an execve by a thread, which is going on as 12 */
-#define RESUMED " resumed>"
+#define CHANGED    "<pid changed to " /* 12 ...>: an execve by a thread, which is going on as 12 */
+#define RESUMED    " resumed>"
 
 /* ---- spans --------------------------------------------------------------------------------- */
 
@@ -46,9 +46,18 @@ struct span span_skip(struct span span, size_t n)
 	return (struct span){span.text + n, span.len - n};
 }
 
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-static bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+static bool is_hex(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f');
+}
 static bool is_word(char c)
 {
 	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -70,7 +79,7 @@ size_t span_find(struct span span, const char *text)
 	return at ? (size_t)(at - span.text) : span.len;
 }
 
-/* ---- scanning past one thing ---------------------------------------------------------------- */
+/* ---- scanning past one thing --------------------------------------------------------------- */
 
 /* The offset behind the string that starts at I, or LEN if it does not end. */
 static size_t skip_string(struct span text, size_t i)
@@ -150,7 +159,7 @@ static size_t find_close(struct span text)
 	return text.len;
 }
 
-/* ---- the parts of a call ---------------------------------------------------------------------- */
+/* ---- the parts of a call ------------------------------------------------------------------- */
 
 static struct span call_name(struct span text)
 {
@@ -205,7 +214,7 @@ uint32_t strace_args(struct span args, struct span *out, uint32_t max)
 	return n;
 }
 
-/* ---- values ----------------------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------------------------- */
 
 static int digit_value(char c)
 {
@@ -327,7 +336,7 @@ uint64_t strace_flags(struct span text, const struct strace_flag *flags, struct 
 	return bits;
 }
 
-/* ---- the line ----------------------------------------------------------------------------------- */
+/* ---- the line ------------------------------------------------------------------------------ */
 
 /* Digits at the start of TEXT as a pid, and the text behind; length 0: none. */
 static size_t pid_digits(struct span text, uint32_t *pid)
@@ -373,7 +382,8 @@ static struct span skip_time(struct span text)
 	bool mark = false;
 	size_t n = 0;
 
-	while (n < text.len && (is_digit(text.text[n]) || text.text[n] == ':' || text.text[n] == '.')) {
+	while (n < text.len &&
+	       (is_digit(text.text[n]) || text.text[n] == ':' || text.text[n] == '.')) {
 		mark |= !is_digit(text.text[n]);
 		n++;
 	}
@@ -393,8 +403,8 @@ static struct span skip_numbers(struct span text)
 	while (span_starts(text, "[")) {
 		size_t n = 1;
 
-		while (n < text.len && (is_hex(text.text[n]) || text.text[n] == '?' ||
-					is_blank(text.text[n])))
+		while (n < text.len &&
+		       (is_hex(text.text[n]) || text.text[n] == '?' || is_blank(text.text[n])))
 			n++;
 		if (n == text.len || text.text[n] != ']')
 			break;
@@ -489,7 +499,8 @@ static bool has_control(struct span text)
 
 const char *strace_line_parse(struct span text, struct strace_line *line)
 {
-	*line = (struct strace_line){.kind = STRACE_BLANK};
+	*line = (struct strace_line){
+		.kind = STRACE_BLANK, .name = {"", 0}, .args = {"", 0}, .result = {"", 0}};
 	if (text.len && text.text[text.len - 1] == '\r')
 		text.len--;
 	if (has_control(text))

@@ -40,7 +40,7 @@ enum strace_kind {
 
 struct strace_line {
 	enum strace_kind kind;
-	bool has_pid;       /* false: the line has no prefix, one process was being traced */
+	bool has_pid; /* false: the line has no prefix, one process was being traced */
 	uint32_t pid;
 	uint32_t other_pid; /* STRACE_SUPERSEDED: the thread that called execve */
 	struct span name;

@@ -37,7 +37,7 @@ static struct page_view look(struct scene *s, uint32_t proc, uint32_t page)
 	return view;
 }
 
-/* ---- anonymous memory ------------------------------------------------------------------------ */
+/* ---- anonymous memory ----------------------------------------------------------- */
 
 static void demand_zero(struct scene *s)
 {
@@ -149,7 +149,7 @@ static void accessed_and_dirty(struct scene *s)
 	assert_true(pte_dirty(look(s, 0, 0).pte));
 }
 
-/* ---- stacks ------------------------------------------------------------------------------------ */
+/* ---- stacks --------------------------------------------------------------------- */
 
 static void stack_grows(struct scene *s)
 {
@@ -171,7 +171,7 @@ static void stack_has_a_limit(struct scene *s)
 	assert_int_equal(run(s, "write p0 0x60801000"), 0);
 }
 
-/* ---- files ---------------------------------------------------------------------------------------- */
+/* ---- files ---------------------------------------------------------------------- */
 
 static void shared_file(struct scene *s)
 {
@@ -260,7 +260,7 @@ static void shared_anonymous(struct scene *s)
 	assert_int_equal(mappers(s, 1, 2), 1);
 }
 
-/* ---- failing and reclaiming allocations -------------------------------------------------------------- */
+/* ---- failing and reclaiming allocations ----------------------------------------- */
 
 /* OP, which needs memory, with each of its allocations failing in turn: refused and undone,
  * until there is none left to fail. Returns how many there were. */
@@ -377,18 +377,32 @@ static void reclaim_in_cache(struct scene *s)
 }
 
 #define FAULTS "tiny swap=32 files=2 file_pages=16"
-#define SCENE(play)                                                                            \
-	static void test_##play(void **state)                                                   \
-	{                                                                                       \
-		on_every_backend(FAULTS, play);                                                 \
-		on_every_backend(FAULTS " era=2.6.6", play);                                    \
-		on_every_backend(FAULTS " era=2.6.7", play);                                    \
+#define SCENE(play)                                                                                \
+	static void test_##play(void **state)                                                      \
+	{                                                                                          \
+		on_every_backend(FAULTS, play);                                                    \
+		on_every_backend(FAULTS " era=2.6.6", play);                                       \
+		on_every_backend(FAULTS " era=2.6.7", play);                                       \
 	}
-#define SCENES(X)                                                                              \
-	X(demand_zero) X(signals) X(write_only) X(copy_on_write) X(reuse) X(zero_page_is_copied) \
-	X(accessed_and_dirty) X(stack_grows) X(stack_has_a_limit) X(shared_file)                \
-	X(private_file) X(beyond_the_end) X(truncation) X(shared_anonymous) X(failures)         \
-	X(meta_failures) X(reclaim_in_fault) X(reclaim_in_cache)
+#define SCENES(X)                                                                                  \
+	X(demand_zero)                                                                             \
+	X(signals)                                                                                 \
+	X(write_only)                                                                              \
+	X(copy_on_write)                                                                           \
+	X(reuse)                                                                                   \
+	X(zero_page_is_copied)                                                                     \
+	X(accessed_and_dirty)                                                                      \
+	X(stack_grows)                                                                             \
+	X(stack_has_a_limit)                                                                       \
+	X(shared_file)                                                                             \
+	X(private_file)                                                                            \
+	X(beyond_the_end)                                                                          \
+	X(truncation)                                                                              \
+	X(shared_anonymous)                                                                        \
+	X(failures)                                                                                \
+	X(meta_failures)                                                                           \
+	X(reclaim_in_fault)                                                                        \
+	X(reclaim_in_cache)
 SCENES(SCENE)
 
 #define TEST(play) cmocka_unit_test(test_##play),

@@ -897,6 +897,56 @@ static void a_failed_move_that_got_stuck_leaves_unknowns(void **state)
 	picture(p, 1, "0?........w?");
 }
 
+static void a_move_that_could_not_unmap_its_source(void **state)
+{
+	struct play *p = *state;
+	struct model_area left = {W(1), W(3), RW, -1, W(0)};
+	uint32_t proc, first, last;
+	uint64_t token;
+
+	map(p, 0, W(0), 4, RW, PRIVATE);
+	token = write(p, 0, W(1));
+	p->alloc_failed = true;
+	loses(p, mremap_op(0, W(1), 2, 3, MFIXED, W(10)), at(W(10)));
+	model_lost_range(p->model, &proc, &first, &last);
+	assert_int_equal(first, W(1));
+	assert_int_equal(last, W(3));
+	model_adopt(p->model, &left, 1);
+	picture(p, 0, "0000......w00.");
+	sees(p, 0, W(10), token);
+	sees(p, 0, W(1), 0);
+}
+
+static void a_failed_move_may_end_where_the_kernel_chose(void **state)
+{
+	struct play *p = *state;
+	struct model_area areas[3] = {
+		{W(0), W(2), RW, -1, W(0)}, {W(2), W(3), R, -1, W(2)}, {W(3), W(7), RW, -1, W(3)}};
+	uint32_t proc, first, last;
+
+	map(p, 0, W(0), 2, RW, PRIVATE);
+	map(p, 0, W(2), 1, R, PRIVATE);
+	map(p, 0, W(3), 1, RW, PRIVATE);
+	write(p, 0, W(0));
+	write(p, 0, W(3));
+	p->alloc_failed = true;
+	loses(p, mremap_op(0, W(0), 2, 3, MAYMOVE, 0), fails(ENOMEM));
+	model_lost_range(p->model, &proc, &first, &last);
+	assert_int_equal(first, 0);
+	assert_int_equal(last, 0xc0000);
+	model_adopt(p->model, areas, 3);
+	picture(p, 0, "??0w???.");
+	/* Had it been undone, nothing would be in doubt. */
+	agrees(p, op(exec, 0), ok);
+	map(p, 0, W(0), 2, RW, PRIVATE);
+	map(p, 0, W(2), 1, R, PRIVATE);
+	write(p, 0, W(0));
+	p->alloc_failed = true;
+	loses(p, mremap_op(0, W(0), 2, 3, MAYMOVE, 0), fails(ENOMEM));
+	model_adopt(p->model, areas, 2);
+	picture(p, 0, "w00.");
+}
+
 static void shared_memory_is_recognised_after_a_failure(void **state)
 {
 	struct play *p = *state;
@@ -1072,6 +1122,8 @@ int main(void)
 		TEST(a_stack_may_have_grown_before_memory_ran_out),
 		TEST(a_failed_move_that_went_back_loses_nothing),
 		TEST(a_failed_move_that_got_stuck_leaves_unknowns),
+		TEST(a_move_that_could_not_unmap_its_source),
+		TEST(a_failed_move_may_end_where_the_kernel_chose),
 		TEST(shared_memory_is_recognised_after_a_failure),
 		TEST(reset_is_as_new),
 		TEST(areas_behave_like_an_array_of_pages),

@@ -35,7 +35,10 @@ static struct page_view look(struct scene *s, uint32_t proc, uint32_t page)
 	return view;
 }
 
-static uint32_t slots_used(struct scene *s) { return s->machine->swap_used; }
+static uint32_t slots_used(struct scene *s)
+{
+	return s->machine->swap_used;
+}
 
 static void evicted(struct scene *s, const char *op)
 {
@@ -43,7 +46,7 @@ static void evicted(struct scene *s, const char *op)
 	assert_int_equal(s->last.value, UNMAP_SUCCESS);
 }
 
-/* ---- one page ------------------------------------------------------------------------------------ */
+/* ---- one page ------------------------------------------------------------------- */
 
 static void out_and_in(struct scene *s)
 {
@@ -169,7 +172,7 @@ static void slots_are_reused(struct scene *s)
 	assert_int_equal(look(s, 0, 0).pte, first);
 }
 
-/* ---- refusals ---------------------------------------------------------------------------------------- */
+/* ---- refusals ------------------------------------------------------------------- */
 
 static void locked_memory_stays(struct scene *s)
 {
@@ -196,6 +199,19 @@ static void refusal_of_one(struct scene *s)
 	pages(s, 0, "w");
 	pages(s, 1, "-");
 	assert_int_equal(mappers(s, 0, 0), 1);
+}
+
+static void stops_at_refusal(struct scene *s)
+{
+	s->machine->config.stop_on_refusal = true;
+	run(s, "mmap p0 w0 1 rw shared|fixed|locked f1 0");
+	run(s, "p1 = fork p0");
+	run(s, "mmap p1 w0 1 rw shared|fixed|locked f1 0");
+	assert_int_equal(mappers(s, 0, 0), 2);
+	assert_int_equal(run(s, "evict p1 w0"), 0);
+	assert_int_equal(s->last.value, UNMAP_FAIL);
+	pages(s, 0, "w");
+	pages(s, 1, "w");
 }
 
 /* Somebody who holds a page by other means than an entry keeps it mapped in 2.6.7. */
@@ -264,7 +280,7 @@ static void ages(struct scene *s)
 	assert_int_equal(s->last.value, 0);
 }
 
-/* ---- files and shared memory --------------------------------------------------------------------------- */
+/* ---- files and shared memory ---------------------------------------------------- */
 
 static void shmem_swaps(struct scene *s)
 {
@@ -320,7 +336,7 @@ static void disk_writes_back(struct scene *s)
 	assert_int_equal(slots_used(s), 0);
 }
 
-/* ---- reclaim ----------------------------------------------------------------------------------------------- */
+/* ---- reclaim -------------------------------------------------------------------- */
 
 static void reclaim_takes_what_is_old(struct scene *s)
 {
@@ -406,34 +422,35 @@ static void more_than_memory(struct scene *s)
 	assert_int_equal(slots_used(s), 0);
 }
 
-/* ---- which scene on which machine ------------------------------------------------------------------------ */
+/* ---- which scene on which machine ----------------------------------------------- */
 
 #define PLAIN "tiny swap=32 files=2 file_pages=16"
-#define SCENES(X)                                                                              \
-	X(out_and_in, PLAIN)                                                                    \
-	X(evict_shared, PLAIN)                                                                  \
-	X(last_entry_goes, PLAIN)                                                               \
-	X(nothing_to_evict, PLAIN)                                                              \
-	X(swap_is_full, "tiny swap=8 files=2 file_pages=16")                                    \
-	X(slots_are_reused, PLAIN)                                                              \
-	X(locked_memory_stays, PLAIN)                                                           \
-	X(refusal_of_one, PLAIN)                                                                \
-	X(held_page_2_6_7, PLAIN " era=2.6.7")                                                  \
-	X(held_page_2_6_6, PLAIN " era=2.6.6")                                                  \
-	X(young_page_2_6_7, PLAIN " era=2.6.7")                                                 \
-	X(ages, PLAIN)                                                                          \
-	X(shmem_swaps, PLAIN)                                                                   \
-	X(tmpfs_truncated_in_swap, PLAIN)                                                       \
-	X(disk_writes_back, PLAIN)                                                              \
-	X(reclaim_takes_what_is_old, PLAIN)                                                     \
-	X(reclaim_drops_the_cache_first, PLAIN)                                                 \
-	X(reclaim_without_swap, "tiny swap=0 files=2 file_pages=16")                            \
+#define SCENES(X)                                                                                  \
+	X(out_and_in, PLAIN)                                                                       \
+	X(evict_shared, PLAIN)                                                                     \
+	X(last_entry_goes, PLAIN)                                                                  \
+	X(nothing_to_evict, PLAIN)                                                                 \
+	X(swap_is_full, "tiny swap=8 files=2 file_pages=16")                                       \
+	X(slots_are_reused, PLAIN)                                                                 \
+	X(locked_memory_stays, PLAIN)                                                              \
+	X(refusal_of_one, PLAIN)                                                                   \
+	X(stops_at_refusal, PLAIN)                                                                 \
+	X(held_page_2_6_7, PLAIN " era=2.6.7")                                                     \
+	X(held_page_2_6_6, PLAIN " era=2.6.6")                                                     \
+	X(young_page_2_6_7, PLAIN " era=2.6.7")                                                    \
+	X(ages, PLAIN)                                                                             \
+	X(shmem_swaps, PLAIN)                                                                      \
+	X(tmpfs_truncated_in_swap, PLAIN)                                                          \
+	X(disk_writes_back, PLAIN)                                                                 \
+	X(reclaim_takes_what_is_old, PLAIN)                                                        \
+	X(reclaim_drops_the_cache_first, PLAIN)                                                    \
+	X(reclaim_without_swap, "tiny swap=0 files=2 file_pages=16")                               \
 	X(more_than_memory, "tiny swap=8000")
 
-#define SCENE(play, config)                                                                    \
-	static void test_##play(void **state)                                                   \
-	{                                                                                       \
-		on_every_backend(config, play);                                                 \
+#define SCENE(play, config)                                                                        \
+	static void test_##play(void **state)                                                      \
+	{                                                                                          \
+		on_every_backend(config, play);                                                    \
 	}
 SCENES(SCENE)
 

@@ -255,8 +255,8 @@ int cli_parse_backends(const char *list, struct diff_options *options, char *err
 		list += n + (list[n] == ',');
 		rmap = rmap_find(name);
 		if (!rmap) {
-			snprintf(error, size, "there is no backend \"%s\"; rmapfuzz backends lists them",
-				 name);
+			snprintf(error, size,
+				 "there is no backend \"%s\"; rmapfuzz backends lists them", name);
 			return -EINVAL;
 		}
 		if (is_listed(options, rmap)) {
@@ -282,7 +282,8 @@ void cli_backend_names(const struct diff_options *options, const char *separator
 				      options->backends[i]->name);
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------- */
+/* ---- JSON --------------------------------------------------------------------------------------
+ */
 
 int cli_print_json(json_t *value)
 {
@@ -308,12 +309,12 @@ static json_t *set_json(const struct mapping *set, uint32_t n)
 
 json_t *cli_finding_json(const struct finding *finding)
 {
-	json_t *object = json_pack(
-		"{s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s}", "signature", finding->signature, "check",
-		diff_check_name(finding->check), "op",
-		finding->op < NR_OPS ? op_info(finding->op)->name : "end", "op_index",
-		(json_int_t)finding->op_index, "subject", finding->subject, "against",
-		finding->against, "detail", finding->detail, "message", finding->message);
+	json_t *object =
+		json_pack("{s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s}", "signature", finding->signature,
+			  "check", diff_check_name(finding->check), "op",
+			  finding->op < NR_OPS ? op_info(finding->op)->name : "end", "op_index",
+			  (json_int_t)finding->op_index, "subject", finding->subject, "against",
+			  finding->against, "detail", finding->detail, "message", finding->message);
 
 	if (object && finding->page.proc != UINT32_MAX)
 		json_object_set_new(object, "page",

@@ -19,10 +19,10 @@
 #define RMAPFUZZ_VERSION "0.1.0"
 
 enum cli_status {
-	CLI_OK = 0,       /* nothing found */
-	CLI_FINDING = 1,  /* a disagreement, or a trace that did not do what it expects */
-	CLI_USAGE = 2,    /* bad usage or bad input */
-	CLI_INTERNAL = 3, /* our own fault, or the host's (disk full) */
+	CLI_OK = 0,        /* nothing found */
+	CLI_FINDING = 1,   /* a disagreement, or a trace that did not do what it expects */
+	CLI_USAGE = 2,     /* bad usage or bad input */
+	CLI_INTERNAL = 3,  /* our own fault, or the host's (disk full) */
 	CLI_VERSION = 125, /* a trace of a format version that this build cannot read */
 };
 

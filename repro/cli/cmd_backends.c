@@ -30,11 +30,11 @@ static int print_json(void)
 	for (uint32_t i = 0; rmap_backends[i]; i++) {
 		const struct rmap_ops *rmap = rmap_backends[i];
 
-		json_array_append_new(array,
-				      json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", rmap->name, "summary",
-						rmap->summary, "page_bytes", (json_int_t)rmap->page_bytes,
-						"vma_bytes", (json_int_t)rmap->vma_bytes, "mm_bytes",
-						(json_int_t)rmap->mm_bytes));
+		json_array_append_new(array, json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", rmap->name,
+						       "summary", rmap->summary, "page_bytes",
+						       (json_int_t)rmap->page_bytes, "vma_bytes",
+						       (json_int_t)rmap->vma_bytes, "mm_bytes",
+						       (json_int_t)rmap->mm_bytes));
 	}
 	return cli_print_json(array);
 }

@@ -141,10 +141,14 @@ static int import(const struct arguments *arguments, const char *text, size_t si
 int cmd_import(int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse_option, "RECORDING",
+		options,
+		parse_option,
+		"RECORDING",
 		"Turn a recording that `strace -f -y -o RECORDING PROGRAM` made into a trace. What "
 		"cannot be taken over is counted and listed. RECORDING \"-\" is standard input.",
-		NULL, NULL, NULL};
+		NULL,
+		NULL,
+		NULL};
 	struct arguments arguments = {.output = "-"};
 	size_t size;
 	char *text;

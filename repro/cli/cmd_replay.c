@@ -45,7 +45,8 @@ static const struct argp_option options[] = {
 	{"backends", 'b', "A,B,...", 0, "only these reverse maps (default: all)", 0},
 	{"machine", KEY_MACHINE, "MACHINE", 0, "instead of the traces' own", 0},
 	{"check-every", KEY_EVERY, "K", 0,
-	 "recompute everything every K operations, and at the end (default 16; 0: only at the end)", 0},
+	 "recompute everything every K operations, and at the end (default 16; 0: only at the end)",
+	 0},
 	{"expect", KEY_EXPECT, "SIGNATURE", 0, "succeed if exactly this finding appears", 0},
 	{"trace", KEY_TRACE, NULL, 0, "print each operation, its result and what changed", 0},
 	{"bytes", KEY_BYTES, NULL, 0, "files are in the byte form, whatever they look like", 0},
@@ -120,7 +121,8 @@ static void worsen(struct replay *replay, int status)
 	}
 }
 
-/* ---- --trace ---------------------------------------------------------------------------------- */
+/* ---- --trace ----------------------------------------------------------------------------------
+ */
 
 /* The first pages of the window of PROC, without what is not mapped at the right. */
 static void draw(struct machine *machine, uint32_t proc, char picture[PICTURE_PAGES + 1])
@@ -165,8 +167,8 @@ static void show_trace(struct replay *replay)
 		int found = diff_step(replay->diff, &trace->ops[i], &finding);
 
 		op_print(&trace->ops[i], text, sizeof(text));
-		result_print((enum op_code)trace->ops[i].code, diff_last_result(replay->diff), result,
-			     sizeof(result));
+		result_print((enum op_code)trace->ops[i].code, diff_last_result(replay->diff),
+			     result, sizeof(result));
 		printf("  %5" PRIu32 "  %s -> %s\n", i, text, result);
 		show_changes(replay);
 		if (found)
@@ -174,7 +176,8 @@ static void show_trace(struct replay *replay)
 	}
 }
 
-/* ---- one trace -------------------------------------------------------------------------------- */
+/* ---- one trace --------------------------------------------------------------------------------
+ */
 
 /* --expect decides alone: forget what the trace says of the whole. */
 static void drop_verdicts(struct trace *trace)
@@ -258,7 +261,8 @@ static void replay_file(struct replay *replay, const char *path)
 	}
 }
 
-/* ---- directories -------------------------------------------------------------------------------- */
+/* ---- directories --------------------------------------------------------------------------------
+ */
 
 static int by_name(const FTSENT **a, const FTSENT **b)
 {
@@ -318,13 +322,14 @@ static void replay_path(struct replay *replay, char *path)
 
 int cmd_replay(int argc, char **argv)
 {
-	static const struct argp argp = {
-		.options = options,
-		.parser = parse_option,
-		.args_doc = "FILE|DIRECTORY|- ...",
-		.doc = "Run traces on all backends in lockstep and check what they expect. Exit status: "
-		       "0 all passed, 1 a finding, 2 bad input, 125 a format version that this build "
-		       "cannot read."};
+	static const struct argp argp = {.options = options,
+					 .parser = parse_option,
+					 .args_doc = "FILE|DIRECTORY|- ...",
+					 .doc = "Run traces on all backends in lockstep and check "
+						"what they expect. Exit status: "
+						"0 all passed, 1 a finding, 2 bad input, 125 a "
+						"format version that this build "
+						"cannot read."};
 	struct arguments arguments = {.form = CLI_GUESS};
 	struct replay replay = {.arguments = &arguments};
 
@@ -338,8 +343,8 @@ int cmd_replay(int argc, char **argv)
 	if (replay.json)
 		worsen(&replay, cli_print_json(replay.json));
 	else
-		fprintf(arguments.hash ? stderr : stdout, "%" PRIu32 " passed, %" PRIu32 " failed\n",
-			replay.passed, replay.failed);
+		fprintf(arguments.hash ? stderr : stdout,
+			"%" PRIu32 " passed, %" PRIu32 " failed\n", replay.passed, replay.failed);
 	trace_release(&replay.trace);
 	diff_destroy(replay.diff);
 	return replay.status;

@@ -15,8 +15,8 @@
 #include "cli.h"
 
 /* An odd number with no pattern: the seeds of two runs do not meet. */
-#define SEED_STEP 0x9e3779b97f4a7c15ull
-#define SIGNATURES_MAX 1000
+#define SEED_STEP        0x9e3779b97f4a7c15ull
+#define SIGNATURES_MAX   1000
 #define PROGRESS_SECONDS 0.2
 
 enum machine_choice { MACHINE_ONE, MACHINE_ALL, MACHINE_RANDOM };
@@ -28,7 +28,7 @@ struct arguments {
 	enum machine_choice choice;
 	const char *machine; /* as given */
 	uint64_t seed, traces;
-	double seconds;      /* 0: no limit */
+	double seconds; /* 0: no limit */
 	const char *out;
 	bool keep_going, json, quiet, hash, all_backends;
 };
@@ -53,7 +53,16 @@ struct run {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum { KEY_MACHINE = 256, KEY_FAULTS, KEY_EVERY, KEY_CANARY, KEY_KEEP, KEY_TIME, KEY_HASH, KEY_JSON };
+enum {
+	KEY_MACHINE = 256,
+	KEY_FAULTS,
+	KEY_EVERY,
+	KEY_CANARY,
+	KEY_KEEP,
+	KEY_TIME,
+	KEY_HASH,
+	KEY_JSON
+};
 
 static const struct argp_option options[] = {
 	{"ops", 'n', "N", 0, "operations per trace (default 64)", 0},
@@ -62,10 +71,13 @@ static const struct argp_option options[] = {
 	{"backends", 'b', "A,B,...", 0, "only these reverse maps (default: all)", 0},
 	{"machine", KEY_MACHINE, "MACHINE", 0,
 	 "a preset, then key=value ...; \"all\" takes the presets in turn, \"random\" at random "
-	 "(default: tiny)", 0},
-	{"faults", KEY_FAULTS, NULL, 0, "allocation failures and reclaim inside operations, too", 0},
+	 "(default: tiny)",
+	 0},
+	{"faults", KEY_FAULTS, NULL, 0, "allocation failures and reclaim inside operations, too",
+	 0},
 	{"check-every", KEY_EVERY, "K", 0,
-	 "recompute everything every K operations, and at the end (default 16; 0: only at the end)", 0},
+	 "recompute everything every K operations, and at the end (default 16; 0: only at the end)",
+	 0},
 	{"canary", KEY_CANARY, "N", 0, "pretend a disagreement at operation N (from 1)", 0},
 	{"out", 'o', "FILE|DIR", 0, "save the trace that found something here", 0},
 	{"keep-going", KEY_KEEP, NULL, 0, "do not stop at a finding; count signatures", 0},
@@ -81,7 +93,8 @@ static uint64_t number(struct argp_state *state, const char *what, const char *a
 	uint64_t n = 0;
 
 	if (cli_parse_number(arg, max, &n))
-		argp_error(state, "%s wants a number up to %" PRIu64 ", not \"%s\"", what, max, arg);
+		argp_error(state, "%s wants a number up to %" PRIu64 ", not \"%s\"", what, max,
+			   arg);
 	return n;
 }
 
@@ -124,7 +137,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case 's':
 		if (cli_parse_seed(arg, &arguments->seed))
-			argp_error(state, "--seed wants a number or a commit's hash, not \"%s\"", arg);
+			argp_error(state, "--seed wants a number or a commit's hash, not \"%s\"",
+				   arg);
 		break;
 	case 'b':
 		if (cli_parse_backends(arg, &arguments->diff, error, sizeof(error)))
@@ -356,8 +370,9 @@ static void print_summary(const struct run *run, double spent)
 	const struct diff_stats *stats = diff_stats(run->diff);
 
 	print_ops(stats);
-	fprintf(stderr, "%" PRIu64 " walks judged, %" PRIu64 " unmaps compared, %" PRIu64
-		" recounts\n", stats->walks, stats->unmaps_compared, stats->recounts);
+	fprintf(stderr,
+		"%" PRIu64 " walks judged, %" PRIu64 " unmaps compared, %" PRIu64 " recounts\n",
+		stats->walks, stats->unmaps_compared, stats->recounts);
 	for (int i = 0; i < NR_EXCUSES; i++)
 		fprintf(stderr, "excuse %-17s %8" PRIu64 "  (%s)\n",
 			diff_excuse_name((enum diff_excuse)i), stats->excuses[i],
@@ -380,8 +395,9 @@ static json_t *ops_json(const struct diff_stats *stats)
 
 	for (int code = 0; code < NR_OPS; code++)
 		json_object_set_new(ops, op_info((enum op_code)code)->name,
-				    json_pack("{s:I,s:I}", "count", (json_int_t)stats->op_count[code],
-					      "success", (json_int_t)stats->op_ok[code]));
+				    json_pack("{s:I,s:I}", "count",
+					      (json_int_t)stats->op_count[code], "success",
+					      (json_int_t)stats->op_ok[code]));
 	return ops;
 }
 
@@ -407,11 +423,12 @@ static int print_json(struct run *run, double spent)
 		RMAPFUZZ_VERSION, "seed", seed, "traces", (json_int_t)stats->traces, "ops",
 		(json_int_t)stats->ops, "seconds", spent, "ops_per_second", rate(run, spent), "op",
 		ops_json(stats), "walks", (json_int_t)stats->walks, "unmaps_compared",
-		(json_int_t)stats->unmaps_compared, "recounts", (json_int_t)stats->recounts, "excuses",
-		excuses, "checks", checks, "signatures", kinds, "findings", run->json));
+		(json_int_t)stats->unmaps_compared, "recounts", (json_int_t)stats->recounts,
+		"excuses", excuses, "checks", checks, "signatures", kinds, "findings", run->json));
 }
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running -----------------------------------------------------------------------------------
+ */
 
 static const struct machine_config *choose_machine(const struct arguments *arguments, uint64_t i,
 						   uint64_t seed)
@@ -472,7 +489,8 @@ int cmd_run(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
-		.doc = "Generate random traces and run each on all backends in lockstep, judging after "
+		.doc = "Generate random traces and run each on all backends in lockstep, judging "
+		       "after "
 		       "every operation. Stops at the first finding, with status 1."};
 	struct arguments arguments = {.generate.nr_ops = 64,
 				      .config = machine_presets[0].config,

@@ -60,7 +60,8 @@ static char *list_commands(int key, const char *text, void *input)
 	fputs("Commands:\n", out);
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
-	fputs("\n`rmapfuzz COMMAND --help` tells more. Exit status: 0 nothing found, 1 a finding, 2 bad\n"
+	fputs("\n`rmapfuzz COMMAND --help` tells more. Exit status: 0 nothing found, 1 a finding, "
+	      "2 bad\n"
 	      "usage or input, 3 an internal error.",
 	      out);
 	fclose(out);
@@ -89,7 +90,8 @@ int main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &first);
 	command = command_find(argv[first]);
 	if (!command)
-		return cli_error(CLI_USAGE, "there is no command \"%s\"; rmapfuzz --help lists them",
+		return cli_error(CLI_USAGE,
+				 "there is no command \"%s\"; rmapfuzz --help lists them",
 				 argv[first]);
 	/* So that the command's own messages begin with both words. */
 	snprintf(name, sizeof(name), "rmapfuzz %s", command->name);

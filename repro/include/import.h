@@ -50,13 +50,13 @@ struct import_row {
 #define IMPORT_ROWS_MAX 160 /* the last one is "other", should so many kinds occur */
 
 struct import_report {
-	uint32_t lines, calls;  /* lines of text, and completed calls among them */
-	uint32_t expressed;     /* calls that became ops */
-	uint32_t followed;      /* calls that only say what others mean: open, dup, threads, exit */
-	uint32_t processes;     /* processes seen, and how many were alive at once */
+	uint32_t lines, calls; /* lines of text, and completed calls among them */
+	uint32_t expressed;    /* calls that became ops */
+	uint32_t followed;     /* calls that only say what others mean: open, dup, threads, exit */
+	uint32_t processes;    /* processes seen, and how many were alive at once */
 	uint32_t processes_peak;
 	uint32_t threads, execs;
-	uint32_t files;         /* files that were mapped */
+	uint32_t files; /* files that were mapped */
 	uint32_t call_ops, touch_ops, reclaim_ops;
 	struct import_row rows[IMPORT_ROWS_MAX]; /* by class, then in order of appearance */
 	uint32_t nr_rows;
