@@ -310,8 +310,8 @@ static bool check_pmd(struct recount *r, const struct mm *mm, uint32_t pgd_slot,
 	if (pte_load(&mm->pgd->entry[pgd_slot]) != pte_mk(pmd->page->pfn, PTE_P))
 		return wrong(r, "mm %u: PGD entry %u points elsewhere", mm->id, pgd_slot);
 	if (pmd->nr_live != popcount(pmd->live) ||
-	    (r->deep && (pmd->nr_live != entries_in_use(pmd->entry) ||
-			 pmd->nr_live != shortcuts_in_use(pmd))))
+	    (r->deep &&
+	     (pmd->nr_live != entries_in_use(pmd->entry) || pmd->nr_live != shortcuts_in_use(pmd))))
 		return wrong(r, "mm %u: PMD %u has a wrong number of tables", mm->id, pgd_slot);
 	r->pmd_tables++;
 	for (uint32_t word = 0; word < PMD_ENTRIES / 64; word++) {

@@ -235,7 +235,8 @@ bool vmas_mergeable(const struct machine *machine, const struct vma *a, const st
 
 	if (a->end != b->start || a->flags != b->flags || a->file != b->file)
 		return false;
-	if (a->flags & VM_NONLINEAR)
+	/* How far a stack may grow depends on its size: that must not be the design's choice. */
+	if (a->flags & (VM_NONLINEAR | VM_GROWSDOWN))
 		return false;
 	if ((a->file || !rmap->anon_pgoff_free) && a->pgoff + (a->end - a->start) != b->pgoff)
 		return false;
