@@ -56,7 +56,11 @@ static int mmap_refused(const struct model *model, const struct mmap_call *call,
 		*b = is_unaligned(call->addr) ? EINVAL : 0;
 		return ENOMEM;
 	}
-	return is_unaligned(call->addr) ? EINVAL : 0;
+	if (!is_unaligned(call->addr))
+		return 0;
+	/* Its last byte may lie outside where its last whole page does not. */
+	*b = ENOMEM;
+	return EINVAL;
 }
 
 static void map_new(struct model *model, struct space *space, uint32_t vpn,
