@@ -52,14 +52,10 @@ static int mmap_refused(const struct model *model, const struct mmap_call *call,
 	}
 	if (!(call->flags & OP_MAP_FIXED))
 		return 0;
-	if (is_outside(model, call->addr, call->len)) {
-		*b = is_unaligned(call->addr) ? EINVAL : 0;
-		return ENOMEM;
-	}
 	if (!is_unaligned(call->addr))
-		return 0;
-	/* Its last byte may lie outside where its last whole page does not. */
-	*b = ENOMEM;
+		return is_outside(model, call->addr, call->len) ? ENOMEM : 0;
+	/* The last page sticks out, too, if the range only just fits. */
+	*b = is_outside(model, call->addr, call->len + 1) ? ENOMEM : 0;
 	return EINVAL;
 }
 
@@ -186,11 +182,8 @@ static void dontneed_maybe(const struct judge *judge, uint32_t first, uint32_t l
 
 static enum model_verdict step_dontneed(const struct judge *judge, uint32_t first, uint32_t last)
 {
-	bool refused = last > judge->model->task_pages && judge->actual->err == -EINVAL;
 	int error;
 
-	if (refused)
-		return MODEL_AGREES;
 	if (out_of_memory(judge) && space_mapped_to(judge->space, first, last) == last) {
 		dontneed_maybe(judge, first, last);
 		return MODEL_AGREES;

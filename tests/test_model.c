@@ -277,6 +277,10 @@ static void mmap_refuses_bad_arguments(void **state)
 	agrees(p, MMAP(AT(W(0)), 1, OP_MAP_GROWSDOWN), fails(EINVAL));
 	agrees(p, MMAP(AT(top - 1), 2, ANON | FIXED), fails(ENOMEM));
 	agrees(p, MMAP(0xfffff000, 1, ANON | FIXED), fails(ENOMEM));
+	/* Two rules broken: either error will do. */
+	agrees(p, MMAP(AT(top - 1) + 1, 1, ANON | FIXED), fails(ENOMEM));
+	agrees(p, MMAP(AT(top - 1) + 1, 1, ANON | FIXED), fails(EINVAL));
+	disagrees(p, MMAP(AT(top - 2) + 1, 1, ANON | FIXED), fails(ENOMEM));
 	agrees(p, MMAP(0, top + 1, ANON), fails(ENOMEM));
 	disagrees(p, MMAP(AT(W(0)), 0, ANON), ok);
 	disagrees(p, MMAP(AT(top - 1), 2, ANON | FIXED), at(top - 1));
