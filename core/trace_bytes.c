@@ -368,15 +368,18 @@ static uint32_t write_addr_full(struct writer *out, struct operand operand)
 /*
  * A length or count, 8 bits:
  *     0..223   1 to 32, seven times over; for truncate 0 to 31
- *   224..251   lengths at which something changes
+ *   224..251   lengths at which something changes; for mmap and mremap, which may make that many
+ *              pages present, 1 to 32 in place of those from LEN_HUGE on
  *   252        1 byte;  253: 2 bytes;  254, 255: 3 bytes
  */
 enum { LEN_SPECIAL = 224, LEN_BYTE = 252, LEN_WORD = 253, LEN_FULL = 254 };
 #define SHORT_LENS 32u
+#define LEN_HUGE   4096u
 
 static const uint32_t special_lens[LEN_BYTE - LEN_SPECIAL] = {
-	0,   0,   33,  48,  63,   64,   65,   100,  127,   128,   255,    256,    257,    300,
-	511, 512, 513, 767, 1024, 1025, 2048, 4096, 32768, 65536, 131072, 262144, 786432, LEN_MAX,
+	0,    0,        33,    48,    63,     64,     65,     100,     127,  128,
+	255,  256,      257,   300,   511,    512,    513,    767,     1024, 1025,
+	2048, LEN_HUGE, 32768, 65536, 131072, 262144, 786432, LEN_MAX,
 };
 
 static uint32_t shortest_len(enum op_code code)
@@ -384,11 +387,21 @@ static uint32_t shortest_len(enum op_code code)
 	return code == OP_truncate ? 0 : 1;
 }
 
+/* May an op of this kind turn its length into as many pages? */
+static bool may_populate(enum op_code code)
+{
+	return code == OP_mmap || code == OP_mremap;
+}
+
 static struct operand read_len(const struct state *state, enum op_code code, uint32_t field)
 {
-	if (field < LEN_SPECIAL)
-		return plain(field % SHORT_LENS + shortest_len(code));
-	return plain(special_lens[field - LEN_SPECIAL]);
+	if (field >= LEN_SPECIAL) {
+		uint32_t len = special_lens[field - LEN_SPECIAL];
+
+		if (len < LEN_HUGE || !may_populate(code))
+			return plain(len);
+	}
+	return plain(field % SHORT_LENS + shortest_len(code));
 }
 
 static uint32_t guess_len(const struct state *state, enum op_code code, struct operand operand)
@@ -428,10 +441,12 @@ static uint32_t guess_plain(const struct state *state, enum op_code code, struct
 	return operand.value;
 }
 
-/* Flags of mmap, 5 bits: the four frequent ones in any combination, combinations with one of the
- * others; 31: all of them in a byte. */
-#define MFLAGS_PLAIN  16
-#define MFLAGS_ESCAPE 31
+/* Flags of mmap, 5 bits: 0..15 the three frequent ones in any combination, twice over; 16..30
+ * combinations with one of the others; 31: all of them in a byte. */
+#define MFLAGS_FREQUENT (OP_MAP_SHARED | OP_MAP_ANON | OP_MAP_FIXED)
+#define MFLAGS_PLAIN    16
+#define MFLAGS_ESCAPE   31
+_Static_assert(MFLAGS_FREQUENT == 7, "the frequent flags are the low bits");
 
 static const uint8_t common_mflags[MFLAGS_ESCAPE - MFLAGS_PLAIN] = {
 	OP_MAP_LOCKED | OP_MAP_ANON,
@@ -445,20 +460,22 @@ static const uint8_t common_mflags[MFLAGS_ESCAPE - MFLAGS_PLAIN] = {
 	OP_MAP_NORESERVE | OP_MAP_ANON,
 	OP_MAP_NORESERVE | OP_MAP_ANON | OP_MAP_FIXED,
 	OP_MAP_NORESERVE,
-	OP_MAP_ANON | OP_MAP_FIXED,
-	OP_MAP_ANON | OP_MAP_FIXED,
-	OP_MAP_SHARED | OP_MAP_FIXED,
-	OP_MAP_ANON,
+	OP_MAP_POPULATE | OP_MAP_ANON,
+	OP_MAP_POPULATE | OP_MAP_SHARED,
+	OP_MAP_POPULATE,
+	OP_MAP_POPULATE | OP_MAP_ANON | OP_MAP_FIXED,
 };
 
 static struct operand read_mflags(const struct state *state, enum op_code code, uint32_t field)
 {
-	return plain(field < MFLAGS_PLAIN ? field : common_mflags[field - MFLAGS_PLAIN]);
+	if (field < MFLAGS_PLAIN)
+		return plain(field & MFLAGS_FREQUENT);
+	return plain(common_mflags[field - MFLAGS_PLAIN]);
 }
 
 static uint32_t guess_mflags(const struct state *state, enum op_code code, struct operand operand)
 {
-	if (operand.value < MFLAGS_PLAIN)
+	if (operand.value <= MFLAGS_FREQUENT)
 		return operand.value;
 	for (uint32_t i = 0; i < MFLAGS_ESCAPE - MFLAGS_PLAIN; i++) {
 		if (common_mflags[i] == operand.value)

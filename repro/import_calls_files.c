@@ -10,7 +10,8 @@ enum path_kind path_kind(const char *path)
 {
 	if (!strcmp(path, "/dev/zero"))
 		return PATH_ZERO;
-	if (path[0] != '/' || (!strncmp(path, "/dev/", 5) && strncmp(path, "/dev/shm/", 9)))
+	if (path[0] != '/' ||
+	    (strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm/", 9) != 0))
 		return PATH_DEVICE;
 	return PATH_FILE;
 }

@@ -25,9 +25,10 @@
 #define SOURCE_PAGES_MAX  (1ull << 52) /* page numbers of a 64-bit address space */
 
 /* Grow ARRAY to hold one more element. Host memory exhaustion aborts. */
-#define GROW(array, nr, max)                                                                       \
-	((nr) < (max) ? (void)0 : ((array) = import_grow((array), &(max), sizeof(*(array)))))
-void *import_grow(void *old, uint32_t *max, size_t element);
+#define GROW(array, nr, max) ((array) = import_grow((array), (nr), &(max), sizeof(*(array))))
+void *import_grow(void *old, uint32_t nr, uint32_t *max, size_t element);
+_Noreturn void import_no_memory(void);
+/* Zeroed memory. */
 void *import_alloc(size_t size);
 
 /* ---- layout -------------------------------------------------------------------------------- */

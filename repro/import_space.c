@@ -7,26 +7,31 @@
 
 #include "import_private.h"
 
+_Noreturn void import_no_memory(void)
+{
+	fprintf(stderr, "rmapfuzz import: out of memory\n");
+	abort();
+}
+
 void *import_alloc(size_t size)
 {
 	void *memory = calloc(1, size ? size : 1);
 
-	if (!memory) {
-		fprintf(stderr, "rmapfuzz import: out of memory\n");
-		abort();
-	}
+	if (!memory)
+		import_no_memory();
 	return memory;
 }
 
-void *import_grow(void *old, uint32_t *max, size_t element)
+void *import_grow(void *old, uint32_t nr, uint32_t *max, size_t element)
 {
 	uint32_t more = *max ? 2 * *max : 16;
-	void *memory = more > *max ? reallocarray(old, more, element) : NULL;
+	void *memory;
 
-	if (!memory) {
-		fprintf(stderr, "rmapfuzz import: out of memory\n");
-		abort();
-	}
+	if (old && nr < *max)
+		return old;
+	memory = more > *max ? reallocarray(old, more, element) : NULL;
+	if (!memory)
+		import_no_memory();
 	*max = more;
 	return memory;
 }

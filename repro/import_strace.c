@@ -61,8 +61,7 @@ void emit(struct importer *imp, uint32_t *counter, enum op_code code,
 		return;
 	memcpy(op.args, args, sizeof(op.args));
 	if (trace_add(imp->trace, &op))
-		import_grow(NULL, &(uint32_t){UINT32_MAX},
-			    1); /* out of memory: says so and aborts */
+		import_no_memory();
 	++*counter;
 }
 

@@ -362,7 +362,7 @@ static size_t pid_digits(struct span text, uint32_t *pid)
 /* "[pid 12] " or "12 ". */
 static struct span skip_pid(struct span text, struct strace_line *line)
 {
-	struct span rest = text;
+	struct span rest;
 	size_t n;
 
 	if (span_starts(text, "[pid ")) {
