@@ -191,6 +191,7 @@ static int do_mremap(struct machine *machine, struct mm *mm, struct request *req
 		     uint32_t *where)
 {
 	struct vma *vma;
+	uint32_t hint;
 	int err;
 
 	*where = request->addr;
@@ -217,12 +218,16 @@ static int do_mremap(struct machine *machine, struct mm *mm, struct request *req
 		return 0;
 	if (!request->maymove)
 		return -ENOMEM;
+	hint = mm->free_area_cache;
 	if (!request->fixed) {
 		request->new_addr = get_unmapped_area(machine, mm, 0, request->new_len);
 		if (!request->new_addr)
 			return -ENOMEM;
 	}
-	return move_vma(machine, vma, request, where);
+	err = move_vma(machine, vma, request, where);
+	if (err) /* how far it got depends on which areas merge; later choices must not */
+		mm->free_area_cache = hint;
+	return err;
 }
 
 int op_mremap(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)

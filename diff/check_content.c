@@ -1,7 +1,8 @@
 /*
  * CONTENT of everything that is in memory: every page that the reference has present shows what
- * the model says a read of it would return. Done at recounts, since it looks at all that exists;
- * all other subjects wrote the same entries and returned the same results.
+ * the model says a read of it would return, and no page is present where a read would fail. Done at
+ * recounts, since it looks at all that exists; all other subjects wrote the same entries and
+ * returned the same results.
  */
 #include <inttypes.h>
 
@@ -18,6 +19,28 @@ static bool report(struct diff *diff, uint32_t proc, uint32_t vpn, uint64_t got,
 	return true;
 }
 
+/* A page is present where the model says that a read fails with ERR. */
+static bool report_stray(struct diff *diff, uint32_t proc, uint32_t vpn, int err)
+{
+	char name[16];
+
+	find(diff, CHECK_CONTENT, diff->reference->name, "model", "stray",
+	     "a page is present at p%" PRIu32 " %s, where a read should fail with %s", proc,
+	     page_name(vpn, name, sizeof(name)),
+	     err == RES_BUS ? "BUS" : err == RES_SEGV ? "SEGV" : "ESRCH");
+	find_page(diff->finding, proc, vpn);
+	return true;
+}
+
+/* Must a page that is seen like this not exist, if a read of it fails with ERR? An area that may
+ * not be read keeps its pages; content that the model cannot know is no error. */
+static bool is_stray(const struct page_view *view, int err)
+{
+	if (err == RES_SEGV)
+		return view->vm_flags & (VM_READ | VM_EXEC);
+	return err == RES_BUS || err == -ESRCH;
+}
+
 bool check_all_content(struct diff *diff)
 {
 	struct machine *machine = diff->reference->machine;
@@ -29,7 +52,11 @@ bool check_all_content(struct diff *diff)
 	diff->stats.check_count[CHECK_CONTENT]++;
 	for (uint32_t proc = 0; proc < PROC_MAX; proc++) {
 		for (uint32_t vpn = 0; machine_next_present(machine, proc, &vpn, &view); vpn++) {
-			if (model_peek(diff->model, proc, vpn, &token) == 0 && token != view.token)
+			int err = model_peek(diff->model, proc, vpn, &token);
+
+			if (err && is_stray(&view, err))
+				return report_stray(diff, proc, vpn, err);
+			if (!err && token != view.token)
 				return report(diff, proc, vpn, view.token, token);
 		}
 	}

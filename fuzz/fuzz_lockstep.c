@@ -14,7 +14,8 @@
 #include "diff.h"
 #include "fuzz.h"
 
-#define FUZZ_OPS_MAX 128
+#define FUZZ_OPS_MAX       128
+#define FUZZ_BRINGS_IN_MAX 1024u /* pages */
 
 #define CHECK(id, name, help)                                                                      \
 	static _Noreturn __attribute__((noinline)) void found_##id(void)                           \
@@ -60,6 +61,32 @@ static struct diff *make_diff(void)
 	return diff_create(&options);
 }
 
+/* Pages that OP brings in at once; *LOCKED: areas may be locked, so that growth does it as well. */
+static uint32_t brings_in(const struct op *op, bool *locked)
+{
+	if (op->code == OP_mmap && (op->args[5] & (OP_MAP_POPULATE | OP_MAP_LOCKED))) {
+		*locked |= op->args[5] & OP_MAP_LOCKED;
+		return op->args[3];
+	}
+	return op->code == OP_mremap && *locked ? op->args[4] : 0;
+}
+
+/* Cut TRACE before it fills the memory of a small machine by single ops: with every allocation
+ * under reclaim, and a design among them that searches all page tables, that takes minutes. */
+static void cut_short(struct trace *trace)
+{
+	bool locked = false;
+	uint32_t pages = 0;
+
+	for (uint32_t i = 0; i < trace->nr_ops; i++) {
+		pages += brings_in(&trace->ops[i], &locked);
+		if (pages > FUZZ_BRINGS_IN_MAX) {
+			trace->nr_ops = i;
+			return;
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct diff *diff; /* machines are reset, not rebuilt, between inputs */
@@ -71,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		trace_init(&trace, &machine_presets[0].config);
 	}
 	trace_decode(&trace, data, size, FUZZ_OPS_MAX);
+	cut_short(&trace);
 	if (diff_run(diff, &trace, &finding)) {
 		finding_print(&finding, &trace, stderr);
 		fprintf(stderr, "DEDUP_TOKEN: %s\n", finding.signature);

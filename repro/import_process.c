@@ -201,10 +201,10 @@ static void end_threads(struct importer *imp, struct process *process, const str
 	for (uint32_t i = 0; i < imp->nr_tasks; i++) {
 		struct task *task = &imp->tasks[i];
 
-		if (task->alive && task->process == process && task != keep) {
-			task->alive = false;
-			imp->nr_alive--;
-		}
+		if (task == keep || !task->alive || task->process != process)
+			continue;
+		task->alive = false;
+		imp->nr_alive--;
 	}
 	process->nr_threads = keep ? 1 : 0;
 }

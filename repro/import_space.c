@@ -64,9 +64,11 @@ static void insert(struct space *space, uint32_t i, const struct area *area)
 /* Make PAGE the start of an area if it is inside one. */
 static void split(struct space *space, uint64_t page)
 {
-	uint32_t i = area_index(space, page);
 	struct area upper;
+	uint32_t i;
 
+	GROW(space->areas, space->nr_areas, space->max_areas); /* so that there is an array */
+	i = area_index(space, page);
 	if (i == space->nr_areas || space->areas[i].start >= page)
 		return;
 	upper = space->areas[i];
