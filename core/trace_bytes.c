@@ -5,13 +5,14 @@
  *   machine = preset number (mod how many there are), or 255 and a configuration field by field
  *   op      = property* code head escape*
  *
- * A code below PROPERTY_FIRST is an op, modulo how many there are; the others are properties of
- * the op that follows. The head has a field of some bits per operand, in the order of the op
- * table: 4 bits name a process, 8 an address, and so on (struct field). Fields fill bytes from the
- * lowest bit up; one that does not fit into what is left of a byte starts the next. So an op's head
- * has the same few bytes whatever is in it, and a flipped bit changes one operand.
+ * A code below CODE_COMMON is an op, modulo how many there are; the next are ops again, the common
+ * ones more often; those from PROPERTY_FIRST on are properties of the op that follows. The head has
+ * a field of some bits per operand, in the order of the op table: 4 bits name a process, 8 an
+ * address, and so on (struct field). Fields fill bytes from the lowest bit up; one that does not
+ * fit into what is left of a byte starts the next. So an op's head has the same few bytes whatever
+ * is in it, and a flipped bit changes one operand.
  *
- *   mmap      code | proc:4 region:4 | addr | len | prot:3 flags:5 | file:3 pgoff:5 |
+ *   mmap      code | proc:4 region:4 | addr | len | prot:4 flags:4 | file:3 pgoff:5 |
  *   munmap    code | proc:4 -        | addr | len |
  *   truncate  code | file:3 -        | len  |
  *
@@ -97,14 +98,13 @@ static void state_step(struct state *state, const struct op *op)
 		state_fork(state, op);
 	else if (op->code == OP_exit)
 		state_exit(state, op);
-	else if (region >= 0 && op->args[region] < REGION_MAX) {
+	else if (region >= 0 && op->args[region] < REGION_MAX && is_alive(state, op->args[0])) {
 		state->last_region = op->args[region];
 		state->nr_regions += state->nr_regions < REGION_MAX;
 	}
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------
- */
+/* ---- bytes -------------------------------------------------------------------------------- */
 
 struct reader {
 	const uint8_t *data;
@@ -137,8 +137,7 @@ static void put(struct writer *out, uint32_t bytes, uint32_t value)
 	}
 }
 
-/* ---- fields -------------------------------------------------------------------------------------
- */
+/* ---- fields ------------------------------------------------------------------------------- */
 
 /* One operand on its way: its value, as struct op has it. */
 struct operand {
@@ -158,7 +157,7 @@ struct field {
 	uint8_t escape;
 	struct operand (*read_short)(const struct state *, enum op_code, uint32_t field);
 	uint32_t (*guess)(const struct state *, enum op_code, struct operand);
-	struct operand (*read_full)(struct reader *, uint32_t field);
+	struct operand (*read_full)(struct reader *, const struct state *, uint32_t field);
 	uint32_t (*write_full)(struct writer *, struct operand);
 };
 
@@ -167,30 +166,52 @@ static struct operand plain(uint32_t value)
 	return (struct operand){value, false};
 }
 
-/* A process: number 0..14 of those alive; 15: its slot in a byte. */
+/* A process: 0..6 the one with this number among those alive, modulo how many there are; 7..14 one
+ * of the oldest, for what all do to one address space gets in each other's way; 15: its slot in a
+ * byte. */
+#define PROC_PLAIN  7
 #define PROC_ESCAPE 15
+static const uint8_t old_procs[PROC_ESCAPE - PROC_PLAIN] = {0, 0, 0, 0, 0, 1, 1, 2};
+
+/* Ops that end an address space count from the youngest: an old one took many ops to build. */
+static bool ends_space(enum op_code code)
+{
+	return code == OP_exit || code == OP_exec;
+}
 
 static struct operand read_proc(const struct state *state, enum op_code code, uint32_t field)
 {
-	/* The last process ends only if that is spelled out: nothing could happen afterwards. */
-	if (code == OP_exit && state->nr_alive == 1)
+	uint32_t k = field < PROC_PLAIN ? field : old_procs[field - PROC_PLAIN];
+
+	/* The last address space ends only if that is spelled out. */
+	if (ends_space(code) && state->nr_alive == 1)
 		return plain(lowest_dead(state));
-	return plain(live_proc(state, field));
+	if (ends_space(code) && state->nr_alive)
+		k = state->nr_alive - 1 - k % state->nr_alive;
+	return plain(live_proc(state, k));
 }
 
 static uint32_t guess_proc(const struct state *state, enum op_code code, struct operand operand)
 {
-	return (uint32_t)__builtin_popcount(state->alive & ((1u << operand.value % PROC_MAX) - 1));
+	uint32_t older = state->alive & ((1u << operand.value % PROC_MAX) - 1);
+	uint32_t k = (uint32_t)__builtin_popcount(older);
+
+	if (ends_space(code))
+		k = state->nr_alive - 1 - k;
+	return k < PROC_PLAIN ? k : PROC_ESCAPE;
 }
 
-static struct operand read_slot(struct reader *in, uint32_t field)
+static struct operand read_slot(struct reader *in, const struct state *state, uint32_t field)
 {
-	return plain(get(in, 1) % PROC_MAX);
+	uint32_t slot = get(in, 1);
+
+	/* What the encoder does not write is better spent on the living. */
+	return plain(slot < PROC_MAX ? slot : live_proc(state, slot));
 }
 
 static uint32_t write_slot(struct writer *out, struct operand operand)
 {
-	put(out, 1, operand.value);
+	put(out, 1, operand.value % PROC_MAX);
 	return PROC_ESCAPE;
 }
 
@@ -198,6 +219,14 @@ static uint32_t write_slot(struct writer *out, struct operand operand)
 static struct operand read_newproc(const struct state *state, enum op_code code, uint32_t field)
 {
 	return plain(lowest_dead(state));
+}
+
+static struct operand read_newproc_full(struct reader *in, const struct state *state,
+					uint32_t field)
+{
+	uint32_t slot = get(in, 1);
+
+	return plain(slot < PROC_MAX ? slot : lowest_dead(state));
 }
 
 static uint32_t guess_zero(const struct state *state, enum op_code code, struct operand operand)
@@ -219,24 +248,27 @@ static uint32_t guess_region(const struct state *state, enum op_code code, struc
 	return operand.value == REGION_NONE ? REGION_UNNAMED : 0;
 }
 
-static struct operand read_region_full(struct reader *in, uint32_t field)
+static struct operand read_region_full(struct reader *in, const struct state *state, uint32_t field)
 {
-	return plain(get(in, 1) % REGION_MAX);
+	uint32_t region = get(in, 1);
+
+	return plain(region < REGION_MAX ? region : next_region(state));
 }
 
 static uint32_t write_region_full(struct writer *out, struct operand operand)
 {
-	put(out, 1, operand.value);
+	put(out, 1, operand.value % REGION_MAX);
 	return REGION_ESCAPE;
 }
 
 /*
  * An address, 8 bits:
- *     0..127   window page w0..w31, four times over
- *   128..183   one of the 7 newest regions, + 0..7 pages; a window page while there is none;
- *              for mmap, address 0: the kernel chooses
- *   184..215   the heap's first 32 pages
- *   216..251   landmarks: borders of tables and of the address space, odd addresses
+ *     0..95    window page w0..w15, six times over
+ *    96..127   w16..w31, twice over
+ *   128..207   one of the 10 newest regions, + 0..7 pages; a window page while there is none;
+ *              for mmap 128..175 are address 0, so that the kernel chooses
+ *   208..223   the heap's first 16 pages
+ *   224..251   landmarks: borders of tables and of the address space, odd addresses
  *   252        a window page, 1 byte
  *   253        a region, 1 byte, + pages, 3 bytes
  *   254        a page, 3 bytes
@@ -245,29 +277,36 @@ static uint32_t write_region_full(struct writer *out, struct operand operand)
  */
 enum {
 	ADDR_REGIONS = 128,
-	ADDR_HEAP = 184,
-	ADDR_LANDMARKS = 216,
+	ADDR_HEAP = 208,
+	ADDR_LANDMARKS = 224,
 	ADDR_WINDOW_FULL = 252,
 	ADDR_REF_FULL = 253,
 	ADDR_PAGE_FULL = 254,
 	ADDR_FULL = 255,
 	ADDR_BRK_ZERO = 251,
 };
-#define SHORT_WINDOW  32u
+#define SHORT_WINDOW  16u
+#define FAR_WINDOW    96u /* from here on, the next SHORT_WINDOW pages */
 #define SHORT_OFFSETS 8u
+#define MMAP_ANYWHERE 48u /* of the values for regions, how many are address 0 for mmap */
 #define HEAP_BASE     0x08100000u
 _Static_assert(HEAP_BASE == BRK_BASE << PAGE_SHIFT, "short addresses of brk are in the heap");
 
 static const uint32_t landmarks[ADDR_WINDOW_FULL - ADDR_LANDMARKS] = {
-	0x00000000, 0x00001000, 0x001ff000, 0x00200000, /* the first table */
-	0x3fffe000, 0x3ffff000, 0x40000000, 0x40001000, /* 1 GB, where mmap starts under 3:1 */
-	0x401ff000, 0x40200000, 0x2aaab000, 0x55000000, /* where it starts under 2:2 and 4:4 */
-	0x5fffe000, 0x5ffff000, 0x60020000, 0x600fe000, /* around the window and in it */
-	0x600ff000, 0x60100000, 0x601fe000, 0x601ff000, /* and the end of its table */
-	0x60200000, 0x60201000, 0x7fffe000, 0x7ffff000, /* 2 GB: the end under 2:2 */
-	0x80000000, 0xbfffe000, 0xbffff000, 0xc0000000, /* 3 GB: the end under 3:1 */
-	0xfeffe000, 0xfefff000, 0xff000000, 0xfffff000, /* the end under 4:4, and of everything */
-	0x60000001, 0x60003800, 0x60004fff, 0xffffffff, /* inside pages */
+	0x00000000, 0x001ff000,
+	0x00200000, 0x2aaab000, /* the first tables; mmap's start under 2:2 */
+	0x3ffff000, 0x40000000,
+	0x40001000, 0x40200000, /* 1 GB, where it starts under 3:1 */
+	0x55000000, 0x5fffe000,
+	0x5ffff000, 0x600ff000, /* under 4:4; below the window, and its end */
+	0x60100000, 0x601fe000,
+	0x601ff000, 0x60200000, /* the end of its table */
+	0x7fffe000, 0x7ffff000,
+	0x80000000, 0xbffff000, /* 2 GB: the end under 2:2 */
+	0xc0000000, 0xfefff000,
+	0xff000000, 0xfffff000, /* the ends under 3:1 and 4:4, of everything */
+	0x60000001, 0x60003800,
+	0x60004fff, 0xffffffff, /* inside pages */
 };
 
 static struct operand window_page(uint32_t page)
@@ -292,10 +331,10 @@ static struct operand read_addr(const struct state *state, enum op_code code, ui
 	if (field >= ADDR_HEAP)
 		return plain(HEAP_BASE + (field - ADDR_HEAP) * PAGE_SIZE);
 	if (field < ADDR_REGIONS)
-		return window_page(field % SHORT_WINDOW);
-	if (code == OP_mmap)
+		return window_page(field % SHORT_WINDOW + (field < FAR_WINDOW ? 0 : SHORT_WINDOW));
+	if (code == OP_mmap && field < ADDR_REGIONS + MMAP_ANYWHERE)
 		return plain(0);
-	if (state->nr_regions == 0)
+	if (code == OP_mmap || state->nr_regions == 0)
 		return window_page(field % SHORT_WINDOW);
 	return recent_region(state, field - ADDR_REGIONS);
 }
@@ -316,8 +355,8 @@ static uint32_t guess_addr(const struct state *state, enum op_code code, struct 
 		return operand.value == 0 ? ADDR_BRK_ZERO : heap < ADDR_BRK_ZERO ? heap : ADDR_FULL;
 	if (operand.value == 0 && code == OP_mmap)
 		return ADDR_REGIONS;
-	if (page < SHORT_WINDOW && operand.value % PAGE_SIZE == 0)
-		return page;
+	if (page < 2 * SHORT_WINDOW)
+		return page < SHORT_WINDOW ? page : FAR_WINDOW + page % SHORT_WINDOW;
 	if (heap < ADDR_LANDMARKS - ADDR_HEAP)
 		return ADDR_HEAP + heap;
 	for (uint32_t i = 0; i < ADDR_WINDOW_FULL - ADDR_LANDMARKS; i++) {
@@ -327,7 +366,7 @@ static uint32_t guess_addr(const struct state *state, enum op_code code, struct 
 	return ADDR_FULL;
 }
 
-static struct operand read_addr_full(struct reader *in, uint32_t field)
+static struct operand read_addr_full(struct reader *in, const struct state *state, uint32_t field)
 {
 	uint32_t region;
 
@@ -367,13 +406,15 @@ static uint32_t write_addr_full(struct writer *out, struct operand operand)
 
 /*
  * A length or count, 8 bits:
- *     0..223   1 to 32, seven times over; for truncate 0 to 31
+ *     0..31    1 to 32; for truncate 0 to 31
+ *    32..223   the same six times over; 9 to 40 for mmap, 1 to 8 for ops that cut
  *   224..251   lengths at which something changes; for mmap and mremap, which may make that many
  *              pages present, 1 to 32 in place of those from LEN_HUGE on
  *   252        1 byte;  253: 2 bytes;  254, 255: 3 bytes
  */
 enum { LEN_SPECIAL = 224, LEN_BYTE = 252, LEN_WORD = 253, LEN_FULL = 254 };
 #define SHORT_LENS 32u
+#define PART_LENS  8u
 #define LEN_HUGE   4096u
 
 static const uint32_t special_lens[LEN_BYTE - LEN_SPECIAL] = {
@@ -393,6 +434,12 @@ static bool may_populate(enum op_code code)
 	return code == OP_mmap || code == OP_mremap;
 }
 
+/* Is it the more interesting the less of an area it covers? */
+static bool wants_part(enum op_code code)
+{
+	return code == OP_munmap || code == OP_mprotect || code == OP_madvise;
+}
+
 static struct operand read_len(const struct state *state, enum op_code code, uint32_t field)
 {
 	if (field >= LEN_SPECIAL) {
@@ -401,7 +448,11 @@ static struct operand read_len(const struct state *state, enum op_code code, uin
 		if (len < LEN_HUGE || !may_populate(code))
 			return plain(len);
 	}
-	return plain(field % SHORT_LENS + shortest_len(code));
+	if (field < SHORT_LENS)
+		return plain(field + shortest_len(code));
+	if (wants_part(code))
+		return plain(field % PART_LENS + 1);
+	return plain(field % SHORT_LENS + (code == OP_mmap ? PART_LENS + 1 : shortest_len(code)));
 }
 
 static uint32_t guess_len(const struct state *state, enum op_code code, struct operand operand)
@@ -415,7 +466,7 @@ static uint32_t guess_len(const struct state *state, enum op_code code, struct o
 	return LEN_FULL;
 }
 
-static struct operand read_len_full(struct reader *in, uint32_t field)
+static struct operand read_len_full(struct reader *in, const struct state *state, uint32_t field)
 {
 	if (field == LEN_BYTE)
 		return plain(get(in, 1));
@@ -430,7 +481,7 @@ static uint32_t write_len_full(struct writer *out, struct operand operand)
 	return LEN_BYTE + bytes - 1;
 }
 
-/* A protection is its three bits, mremap's flags are their two, a file is its number. */
+/* mremap's flags are their two bits, a file is its number. */
 static struct operand read_plain(const struct state *state, enum op_code code, uint32_t field)
 {
 	return plain(field);
@@ -441,41 +492,37 @@ static uint32_t guess_plain(const struct state *state, enum op_code code, struct
 	return operand.value;
 }
 
-/* Flags of mmap, 5 bits: 0..15 the three frequent ones in any combination, twice over; 16..30
- * combinations with one of the others; 31: all of them in a byte. */
-#define MFLAGS_FREQUENT (OP_MAP_SHARED | OP_MAP_ANON | OP_MAP_FIXED)
-#define MFLAGS_PLAIN    16
-#define MFLAGS_ESCAPE   31
-_Static_assert(MFLAGS_FREQUENT == 7, "the frequent flags are the low bits");
+/* A protection, 4 bits: 0..7 its bits; 8..15 readable and writable, which most memory is. */
+static struct operand read_prot(const struct state *state, enum op_code code, uint32_t field)
+{
+	return plain(field <= OP_PROT_MASK ? field : OP_PROT_READ | OP_PROT_WRITE);
+}
+
+/* Flags of mmap, 4 bits: 0..7 the three frequent ones in any combination; 8..14 combinations with
+ * one of the others; 15: all of them in a byte. */
+#define MFLAGS_PLAIN  8
+#define MFLAGS_ESCAPE 15
+_Static_assert((OP_MAP_SHARED | OP_MAP_ANON | OP_MAP_FIXED) == MFLAGS_PLAIN - 1,
+	       "the frequent flags are the low bits");
 
 static const uint8_t common_mflags[MFLAGS_ESCAPE - MFLAGS_PLAIN] = {
 	OP_MAP_LOCKED | OP_MAP_ANON,
 	OP_MAP_LOCKED | OP_MAP_SHARED,
-	OP_MAP_LOCKED | OP_MAP_ANON | OP_MAP_FIXED,
-	OP_MAP_LOCKED | OP_MAP_SHARED | OP_MAP_FIXED,
-	OP_MAP_LOCKED | OP_MAP_SHARED | OP_MAP_ANON,
 	OP_MAP_GROWSDOWN | OP_MAP_ANON,
-	OP_MAP_GROWSDOWN | OP_MAP_ANON | OP_MAP_FIXED,
-	OP_MAP_GROWSDOWN | OP_MAP_ANON | OP_MAP_LOCKED,
 	OP_MAP_NORESERVE | OP_MAP_ANON,
-	OP_MAP_NORESERVE | OP_MAP_ANON | OP_MAP_FIXED,
-	OP_MAP_NORESERVE,
 	OP_MAP_POPULATE | OP_MAP_ANON,
 	OP_MAP_POPULATE | OP_MAP_SHARED,
-	OP_MAP_POPULATE,
 	OP_MAP_POPULATE | OP_MAP_ANON | OP_MAP_FIXED,
 };
 
 static struct operand read_mflags(const struct state *state, enum op_code code, uint32_t field)
 {
-	if (field < MFLAGS_PLAIN)
-		return plain(field & MFLAGS_FREQUENT);
-	return plain(common_mflags[field - MFLAGS_PLAIN]);
+	return plain(field < MFLAGS_PLAIN ? field : common_mflags[field - MFLAGS_PLAIN]);
 }
 
 static uint32_t guess_mflags(const struct state *state, enum op_code code, struct operand operand)
 {
-	if (operand.value <= MFLAGS_FREQUENT)
+	if (operand.value < MFLAGS_PLAIN)
 		return operand.value;
 	for (uint32_t i = 0; i < MFLAGS_ESCAPE - MFLAGS_PLAIN; i++) {
 		if (common_mflags[i] == operand.value)
@@ -484,7 +531,7 @@ static uint32_t guess_mflags(const struct state *state, enum op_code code, struc
 	return MFLAGS_ESCAPE;
 }
 
-static struct operand read_mflags_full(struct reader *in, uint32_t field)
+static struct operand read_mflags_full(struct reader *in, const struct state *state, uint32_t field)
 {
 	return plain(get(in, 1) & OP_MAP_MASK);
 }
@@ -502,15 +549,21 @@ static struct operand read_advice(const struct state *state, enum op_code code, 
 	return plain(field < NR_ADVICE ? field : ADVICE_DONTNEED);
 }
 
-/* A file offset, 5 bits: 0..30; 31: 3 bytes. */
+/* A file offset, 5 bits: 0..15; 16..30: 0 to 7, twice over; 31: 3 bytes. */
+#define PGOFF_PLAIN  16
 #define PGOFF_ESCAPE 31
+
+static struct operand read_pgoff(const struct state *state, enum op_code code, uint32_t field)
+{
+	return plain(field < PGOFF_PLAIN ? field : field % 8);
+}
 
 static uint32_t guess_pgoff(const struct state *state, enum op_code code, struct operand operand)
 {
-	return operand.value < PGOFF_ESCAPE ? operand.value : PGOFF_ESCAPE;
+	return operand.value < PGOFF_PLAIN ? operand.value : PGOFF_ESCAPE;
 }
 
-static struct operand read_pgoff_full(struct reader *in, uint32_t field)
+static struct operand read_pgoff_full(struct reader *in, const struct state *state, uint32_t field)
 {
 	return plain(get(in, 3) & LEN_MAX);
 }
@@ -523,34 +576,52 @@ static uint32_t write_pgoff_full(struct writer *out, struct operand operand)
 
 static const struct field fields[] = {
 	[OPERAND_PROC] = {4, PROC_ESCAPE, read_proc, guess_proc, read_slot, write_slot},
-	[OPERAND_NEWPROC] = {4, PROC_ESCAPE, read_newproc, guess_zero, read_slot, write_slot},
+	[OPERAND_NEWPROC] = {4, PROC_ESCAPE, read_newproc, guess_zero, read_newproc_full,
+			     write_slot},
 	[OPERAND_REGION] = {4, REGION_ESCAPE, read_region, guess_region, read_region_full,
 			    write_region_full},
 	[OPERAND_ADDR] = {8, ADDR_WINDOW_FULL, read_addr, guess_addr, read_addr_full,
 			  write_addr_full},
 	[OPERAND_LEN] = {8, LEN_BYTE, read_len, guess_len, read_len_full, write_len_full},
 	[OPERAND_COUNT] = {8, LEN_BYTE, read_len, guess_len, read_len_full, write_len_full},
-	[OPERAND_PROT] = {3, 8, read_plain, guess_plain, NULL, NULL},
+	[OPERAND_PROT] = {4, 16, read_prot, guess_plain, NULL, NULL},
 	[OPERAND_RFLAGS] = {2, 4, read_plain, guess_plain, NULL, NULL},
 	[OPERAND_FILE] = {3, 8, read_plain, guess_plain, NULL, NULL},
 	[OPERAND_ADVICE] = {3, 8, read_advice, guess_plain, NULL, NULL},
-	[OPERAND_MFLAGS] = {5, MFLAGS_ESCAPE, read_mflags, guess_mflags, read_mflags_full,
+	[OPERAND_MFLAGS] = {4, MFLAGS_ESCAPE, read_mflags, guess_mflags, read_mflags_full,
 			    write_mflags_full},
-	[OPERAND_PGOFF] = {5, PGOFF_ESCAPE, read_plain, guess_pgoff, read_pgoff_full,
+	[OPERAND_PGOFF] = {5, PGOFF_ESCAPE, read_pgoff, guess_pgoff, read_pgoff_full,
 			   write_pgoff_full},
 };
 _Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 3 && FILE_MAX == 8 && NR_ADVICE <= 8,
 	       "fields without an escape hold every value");
 
-/* ---- ops ----------------------------------------------------------------------------------------
- */
+/* ---- ops ---------------------------------------------------------------------------------- */
 
 /*
  * Codes from here on are properties, four for each: n = 1, 2, 3 and n in two bytes behind it.
  * In the order of op_properties.
  */
 #define PROPERTY_FIRST (0x100 - 4 * NR_PROPERTIES)
-_Static_assert(NR_OPS <= PROPERTY_FIRST, "codes of ops and properties are apart");
+/*
+ * Codes from here on name the ops that make a trace eventful. The encoder never writes them, so
+ * that the list may change without harm to what has been kept.
+ */
+#define CODE_COMMON 64
+_Static_assert(NR_OPS <= CODE_COMMON, "every op has a code of its own");
+
+static const uint8_t common_ops[] = {
+	OP_mmap,  OP_write,   OP_read,   OP_fork,   OP_mmap,    OP_write,    OP_swapout,
+	OP_mmap,  OP_munmap,  OP_write,  OP_mremap, OP_mmap,    OP_read,     OP_evict,
+	OP_write, OP_reclaim, OP_mremap, OP_read,   OP_swapout, OP_mprotect,
+};
+
+static uint32_t code_of(uint32_t byte)
+{
+	if (byte < CODE_COMMON)
+		return byte % NR_OPS;
+	return common_ops[(byte - CODE_COMMON) % sizeof(common_ops)];
+}
 
 /* The bit at which a field of BITS starts, if fields up to bit AT are taken. */
 static uint32_t place_field(uint32_t at, uint32_t bits)
@@ -567,7 +638,7 @@ static void decode_operand(struct reader *in, const struct state *state, struct 
 	if (value < field->escape)
 		operand = field->read_short(state, op->code, value);
 	else
-		operand = field->read_full(in, value);
+		operand = field->read_full(in, state, value);
 	op->args[i] = operand.value;
 	if (operand.ref)
 		op->refs |= (uint8_t)(1u << i);
@@ -623,7 +694,7 @@ static bool decode_op(struct reader *in, const struct state *state, struct op *o
 		uint32_t code = get(in, 1), n;
 
 		if (code < PROPERTY_FIRST) {
-			op->code = (uint8_t)(code % NR_OPS);
+			op->code = (uint8_t)code_of(code);
 			decode_operands(in, state, op);
 			return true;
 		}
@@ -659,8 +730,7 @@ static void encode_op(struct writer *out, const struct state *state, const struc
 	const struct op_info *info = op_info(op->code);
 	uint8_t head[OP_ARGS_MAX] = {0}, full_data[FULL_MAX];
 	struct writer full = {full_data, sizeof(full_data), 0};
-	/* Operands from `idle` on are not asked for, and are not 0 if there are any before `end`.
-	 */
+	/* Operands from `idle` on are not asked for; if `end` is behind them, they are not 0. */
 	uint32_t end = op_nr_operands(op);
 	uint32_t idle = op_wants_optional(op) ? info->nargs : op_optional(info);
 	uint32_t at = 0;
@@ -690,8 +760,7 @@ static void encode_op(struct writer *out, const struct state *state, const struc
 		put(out, 1, full_data[i]);
 }
 
-/* ---- the machine -------------------------------------------------------------------------------
- */
+/* ---- the machine -------------------------------------------------------------------------- */
 
 #define MACHINE_FULL          255u
 #define CONFIG_FILE_PAGES_MAX 65536u /* what config.c accepts */
@@ -719,8 +788,7 @@ static void decode_machine(struct reader *in, struct machine_config *config)
 		*config = machine_presets[preset % nr_presets()].config;
 		return;
 	}
-	/* In statements: the order in which an initializer list is evaluated is nobody's promise.
-	 */
+	/* In statements: the order in which initializers are evaluated is nobody's promise. */
 	config->ram_mb = into_range(get(in, 3), 16, 65536);
 	config->split = into_range(get(in, 1), SPLIT_3_1, SPLIT_4_4);
 	config->era = into_range(get(in, 1), ERA_2_6_6, ERA_2_6_7);
@@ -763,8 +831,7 @@ static void encode_machine(struct writer *out, const struct machine_config *conf
 	put(out, 1, config->stop_on_refusal);
 }
 
-/* ---- traces -------------------------------------------------------------------------------------
- */
+/* ---- traces ------------------------------------------------------------------------------- */
 
 void trace_decode(struct trace *trace, const uint8_t *data, size_t size, uint32_t max_ops)
 {

@@ -27,7 +27,9 @@ static bool report_stray(struct diff *diff, uint32_t proc, uint32_t vpn, int err
 	find(diff, CHECK_CONTENT, diff->reference->name, "model", "stray",
 	     "a page is present at p%" PRIu32 " %s, where a read should fail with %s", proc,
 	     page_name(vpn, name, sizeof(name)),
-	     err == RES_BUS ? "BUS" : err == RES_SEGV ? "SEGV" : "ESRCH");
+	     err == RES_BUS    ? "BUS"
+	     : err == RES_SEGV ? "SEGV"
+			       : "ESRCH");
 	find_page(diff->finding, proc, vpn);
 	return true;
 }

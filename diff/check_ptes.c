@@ -96,6 +96,7 @@ static bool report(struct diff *diff, const struct subject *s, const struct part
 	const struct event *at = parting->got ? parting->got : parting->wanted;
 	char a[80], b[80];
 
+	DIFF_ASSERT(at); /* at most one of the two has come to its end */
 	find(diff, CHECK_PTES, s->name, diff->reference->name, detail_of(parting),
 	     "%s wrote %s, %s %s", s->name, describe(parting->got, a, sizeof(a)),
 	     diff->reference->name, describe(parting->wanted, b, sizeof(b)));

@@ -232,7 +232,7 @@ static void random_expect(struct random *random, struct trace *trace)
 		if (expect.kind == EXPECT_MAPPERS)
 			expect.count = below(random, 9);
 		else
-			strcpy(expect.text, "rw.-snzo");
+			snprintf(expect.text, sizeof(expect.text), "rw.-snzo");
 	} else {
 		/* One result per op, and none before the first. */
 		if (trace->nr_ops == 0 ||
@@ -742,7 +742,7 @@ static void test_limits(void **state)
 	assert_parse_error(HEAD "re\0d", strlen(HEAD) + 4, "2: a NUL byte: this is not text");
 	assert_parse_error(HEAD "# \0", strlen(HEAD) + 3, "2: a NUL byte: this is not text");
 
-	strcpy(text, HEAD "#");
+	snprintf(text, size, HEAD "#");
 	memset(text + strlen(HEAD "#"), 'x', TRACE_LINE_MAX);
 	assert_parse_error(text, strlen(HEAD) + TRACE_LINE_MAX + 1,
 			   "2: the line is longer than 4096 bytes");
@@ -931,11 +931,11 @@ static void test_golden_bytes(void **state)
 		{{0}, 0, ""},
 		{{0}, 1, ""},
 		{{0, 0}, 2, "p1 = fork p0\n"},
-		{{0, 3, 0, 128, 7, 3 | 2 << 3, 1 | 3 << 3}, 7, "r0 = mmap p0 - 8 rw anon\n"},
-		{{0, 3, 0, 128, 7, 3 | 2 << 3, 1 | 31 << 3, 9},
+		{{0, 3, 0, 128, 7, 3 | 2 << 4, 1 | 3 << 3}, 7, "r0 = mmap p0 - 8 rw anon\n"},
+		{{0, 3, 0, 128, 7, 3 | 2 << 4, 1 | 31 << 3, 9},
 		 8,
 		 "r0 = mmap p0 - 8 rw anon f1 9\n"},
-		{{0, 3, 0xc0, 4, 1, 1 | 1 << 3, 1 | 3 << 3}, 7, "mmap p0 w4 2 r shared f1 3\n"},
+		{{0, 3, 0xc0, 4, 1, 1 | 1 << 4, 1 | 3 << 3}, 7, "mmap p0 w4 2 r shared f1 3\n"},
 		{{0, 4, 0, 3, 1, 9, 0, 3}, 8, "munmap p0 w3 2\nread p0 w3\n"},
 		{{0, 4, 0, 252, 252, 200, 60}, 7, "munmap p0 w200 60\n"},
 		{{0, 9, 15, 253, 5, 31, 1, 2, 0}, 9, "read p5 r31+513\n"},

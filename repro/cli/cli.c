@@ -62,6 +62,12 @@ static char *read_all(int fd, size_t *size)
 	return NULL;
 }
 
+/* How PATH is called in messages. */
+static const char *path_name(const char *path)
+{
+	return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 char *cli_read_file(const char *path, size_t *size)
 {
 	bool standard_input = strcmp(path, "-") == 0;
@@ -71,8 +77,7 @@ char *cli_read_file(const char *path, size_t *size)
 	if (fd >= 0)
 		data = read_all(fd, size); /* a directory fails here, with EISDIR */
 	if (!data)
-		cli_error(CLI_USAGE, "%s: %s", standard_input ? "standard input" : path,
-			  strerror(errno));
+		cli_error(CLI_USAGE, "%s: %s", path_name(path), strerror(errno));
 	if (fd >= 0 && !standard_input)
 		close(fd);
 	return data;
@@ -120,27 +125,36 @@ static enum cli_form guess_form(const char *path, const char *data, size_t size)
 	return CLI_BYTES;
 }
 
-int cli_load_trace(const char *path, enum cli_form form, struct trace *trace)
+int cli_parse_trace(const char *path, enum cli_form form, const char *data, size_t size,
+		    struct trace *trace)
 {
 	char error[256];
+	int err;
+
+	if (form == CLI_GUESS)
+		form = guess_form(path, data, size);
+	if (!size)
+		return cli_error(CLI_USAGE, "%s: is empty", path_name(path));
+	if (form == CLI_BYTES) {
+		trace_decode(trace, (const uint8_t *)data, size, TRACE_OPS_MAX);
+		return CLI_OK;
+	}
+	err = trace_parse(trace, data, size, error, sizeof(error));
+	if (!err)
+		return CLI_OK;
+	return cli_error(err == -EPROTONOSUPPORT ? CLI_VERSION : CLI_USAGE, "%s:%s",
+			 path_name(path), error);
+}
+
+int cli_load_trace(const char *path, enum cli_form form, struct trace *trace)
+{
 	size_t size;
 	char *data = cli_read_file(path, &size);
-	int status = CLI_OK, err;
+	int status;
 
 	if (!data)
 		return CLI_USAGE;
-	if (form == CLI_GUESS)
-		form = guess_form(path, data, size);
-	if (!size) {
-		status = cli_error(CLI_USAGE, "%s: is empty", path);
-	} else if (form == CLI_BYTES) {
-		trace_decode(trace, (const uint8_t *)data, size, TRACE_OPS_MAX);
-	} else {
-		err = trace_parse(trace, data, size, error, sizeof(error));
-		if (err)
-			status = cli_error(err == -EPROTONOSUPPORT ? CLI_VERSION : CLI_USAGE,
-					   "%s:%s", path, error);
-	}
+	status = cli_parse_trace(path, form, data, size, trace);
 	free(data);
 	return status;
 }

@@ -55,6 +55,9 @@ enum cli_form {
 /* Read a trace in either form. CLI_OK, CLI_USAGE or CLI_VERSION, after a message. TRACE has been
  * through trace_init. */
 int cli_load_trace(const char *path, enum cli_form form, struct trace *trace);
+/* The same from SIZE bytes at DATA, which were read from PATH and have a NUL behind them. */
+int cli_parse_trace(const char *path, enum cli_form form, const char *data, size_t size,
+		    struct trace *trace);
 /* True if SIZE bytes at DATA are printable text. */
 bool cli_is_text(const char *data, size_t size);
 

@@ -433,7 +433,7 @@ static int print_json(struct run *run, double spent)
 static const struct machine_config *choose_machine(const struct arguments *arguments, uint64_t i,
 						   uint64_t seed)
 {
-	uint64_t presets = 0;
+	uint64_t presets = 1; /* there is always a default */
 
 	if (arguments->choice == MACHINE_ONE)
 		return &arguments->config;

@@ -60,9 +60,9 @@ static char *list_commands(int key, const char *text, void *input)
 	fputs("Commands:\n", out);
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
-	fputs("\n`rmapfuzz COMMAND --help` tells more. Exit status: 0 nothing found, 1 a finding, "
-	      "2 bad\n"
-	      "usage or input, 3 an internal error.",
+	fputs("\n`rmapfuzz COMMAND --help` tells more.\n"
+	      "Exit status: 0 nothing found, 1 a finding, 2 bad usage or input,\n"
+	      "3 an internal error.",
 	      out);
 	fclose(out);
 	return help;

@@ -1,0 +1,238 @@
+/*
+ * rmapfuzz failsweep: traces, once for every allocation in them, failing that one.
+ */
+#include <argp.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "failsweep.h"
+
+struct arguments {
+	struct diff_options diff;
+	struct machine_config config;
+	bool override_machine, as_json, quiet;
+	const char *write; /* where the first finding's trace goes */
+	char **paths;
+	int nr_paths;
+};
+
+struct sweep {
+	const struct arguments *arguments;
+	struct diff *diff;
+	struct trace trace, failing;
+	struct failsweep_stats total;
+	uint32_t passed, failed;
+	bool written;
+	json_t *json; /* array of results, or NULL */
+};
+
+/* ---- options ------------------------------------------------------------------------------ */
+
+enum { KEY_MACHINE = 256, KEY_EVERY, KEY_WRITE, KEY_JSON };
+
+static const struct argp_option options[] = {
+	{"backends", 'b', "A,B,...", 0, "only these reverse maps (default: all)", 0},
+	{"machine", KEY_MACHINE, "MACHINE", 0, "instead of the traces' own", 0},
+	{"check-every", KEY_EVERY, "K", 0,
+	 "recompute everything every K operations, and at the end (default 16; 0: only at the end)",
+	 0},
+	{"write", KEY_WRITE, "FILE", 0, "write the trace of the first finding to FILE", 0},
+	{"json", KEY_JSON, NULL, 0, "print results as JSON", 0},
+	{"quiet", 'q', NULL, 0, "print failures only", 0},
+	{0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	uint64_t number;
+	char error[160];
+
+	switch (key) {
+	case 'b':
+		if (cli_parse_backends(arg, &arguments->diff, error, sizeof(error)))
+			argp_error(state, "%s", error);
+		break;
+	case KEY_MACHINE:
+		if (machine_config_parse(&arguments->config, arg, error, sizeof(error)))
+			argp_error(state, "--machine: %s", error);
+		arguments->override_machine = true;
+		break;
+	case KEY_EVERY:
+		if (cli_parse_number(arg, UINT32_MAX, &number))
+			argp_error(state, "--check-every wants a number, not \"%s\"", arg);
+		arguments->diff.check_every = (uint32_t)number;
+		break;
+	case KEY_WRITE:
+		arguments->write = arg;
+		break;
+	case KEY_JSON:
+		arguments->as_json = true;
+		break;
+	case 'q':
+		arguments->quiet = true;
+		break;
+	case ARGP_KEY_ARGS:
+		arguments->paths = state->argv + state->next;
+		arguments->nr_paths = state->argc - state->next;
+		break;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which trace?");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+/* ---- one trace ---------------------------------------------------------------------------------
+ */
+
+static void print_trace(FILE *out, const void *what)
+{
+	trace_print(what, out);
+}
+
+static json_t *result_json(const char *path, const struct failsweep_stats *stats)
+{
+	return json_pack("{s:s,s:I,s:I,s:I,s:I}", "file", path, "engine", (json_int_t)stats->engine,
+			 "backend", (json_int_t)stats->meta, "runs", (json_int_t)stats->runs, "ops",
+			 (json_int_t)stats->ops);
+}
+
+static void print_clean(struct sweep *sweep, const char *path, const struct failsweep_stats *stats)
+{
+	if (sweep->json)
+		json_array_append_new(sweep->json, result_json(path, stats));
+	else if (!sweep->arguments->quiet)
+		printf("passed  %s: %" PRIu64 " engine and %" PRIu64 " backend allocations failed, "
+		       "%" PRIu64 " runs\n",
+		       path, stats->engine, stats->meta, stats->runs);
+}
+
+/* The op that was told to fail and was not in the trace itself, as text; "": none. */
+static void failing_line(const struct sweep *sweep, char *buf, size_t size)
+{
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < sweep->trace.nr_ops; i++) {
+		const struct op *op = &sweep->failing.ops[i], *own = &sweep->trace.ops[i];
+		int n;
+
+		if (op->fail_nth == own->fail_nth && op->fail_meta == own->fail_meta)
+			continue;
+		n = snprintf(buf, size, ", op %" PRIu32 ": ", i);
+		op_print(op, buf + n, size - (size_t)n);
+	}
+}
+
+static int report(struct sweep *sweep, const char *path, const struct failsweep_stats *stats,
+		  const struct finding *finding)
+{
+	const struct arguments *arguments = sweep->arguments;
+	char line[256];
+
+	failing_line(sweep, line, sizeof(line));
+	if (sweep->json) {
+		json_t *object = result_json(path, stats);
+
+		json_object_set_new(object, "finding", cli_finding_json(finding));
+		json_array_append_new(sweep->json, object);
+	} else {
+		printf("FAILED  %s%s: %s\n", path, line, finding->signature);
+		fflush(stdout); /* so that the report follows its line */
+	}
+	finding_print(finding, &sweep->failing, stderr);
+	if (arguments->write && !sweep->written) {
+		sweep->written = true;
+		if (cli_write_file(arguments->write, print_trace, &sweep->failing) != CLI_OK)
+			return CLI_INTERNAL;
+	}
+	return CLI_FINDING;
+}
+
+static int sweep_file(struct sweep *sweep, const char *path)
+{
+	struct failsweep_stats stats = {0};
+	struct finding finding;
+	int status, found;
+
+	trace_clear(&sweep->trace);
+	status = cli_load_trace(path, CLI_GUESS, &sweep->trace);
+	if (status) {
+		sweep->failed++;
+		return status;
+	}
+	if (sweep->arguments->override_machine)
+		sweep->trace.config = sweep->arguments->config;
+	found = failsweep(sweep->diff, &sweep->trace, &stats, &sweep->failing, &finding);
+	sweep->total.runs += stats.runs;
+	sweep->total.engine += stats.engine;
+	sweep->total.meta += stats.meta;
+	sweep->total.ops += stats.ops;
+	if (found) {
+		sweep->failed++;
+		return report(sweep, path, &stats, &finding);
+	}
+	sweep->passed++;
+	print_clean(sweep, path, &stats);
+	return CLI_OK;
+}
+
+/* ---- all of them
+ * ---------------------------------------------------------------------------------
+ */
+
+/* The graver of two statuses, in the order none, format version, finding, bad input, internal. */
+static int graver(int a, int b)
+{
+	static const int order[] = {CLI_INTERNAL, CLI_USAGE, CLI_FINDING, CLI_VERSION};
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		if (a == order[i] || b == order[i])
+			return order[i];
+	}
+	return CLI_OK;
+}
+
+static int print_total(struct sweep *sweep)
+{
+	const struct failsweep_stats *total = &sweep->total;
+
+	if (sweep->json)
+		return cli_print_json(sweep->json);
+	printf("%" PRIu32 " passed, %" PRIu32 " failed; %" PRIu64 " engine and %" PRIu64
+	       " backend allocations failed in %" PRIu64 " runs, %" PRIu64 " ops\n",
+	       sweep->passed, sweep->failed, total->engine, total->meta, total->runs, total->ops);
+	return cli_finish(CLI_OK);
+}
+
+int cmd_failsweep(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse_option,
+		.args_doc = "FILE...",
+		.doc = "Run each trace once for every allocation in it, the engine's and the "
+		       "backends', failing that one, on all backends in lockstep. The report names "
+		       "the operation with the property that replays it. Exit status: 0 nothing "
+		       "found, 1 a finding, 2 bad input."};
+	struct arguments arguments = {0};
+	struct sweep sweep = {.arguments = &arguments};
+	int status = CLI_OK;
+
+	diff_options_init(&arguments.diff);
+	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	sweep.diff = diff_create(&arguments.diff);
+	trace_init(&sweep.trace, &machine_presets[0].config);
+	trace_init(&sweep.failing, &machine_presets[0].config);
+	sweep.json = arguments.as_json ? json_array() : NULL;
+	for (int i = 0; i < arguments.nr_paths; i++)
+		status = graver(status, sweep_file(&sweep, arguments.paths[i]));
+	status = graver(status, print_total(&sweep));
+	trace_release(&sweep.trace);
+	trace_release(&sweep.failing);
+	diff_destroy(sweep.diff);
+	return status;
+}

@@ -1,0 +1,125 @@
+/*
+ * The sweep over allocations; see failsweep.h.
+ *
+ * How many allocations an op makes is seen by running it: once fail_nth is beyond the last, nothing
+ * fails, and it is the next op's turn. An op that made none in the undisturbed run, and that has no
+ * failure of its own, has no turn.
+ */
+#include "failsweep.h"
+
+#include <stdlib.h>
+
+/* What the op under test allocated: the most of all subjects. */
+struct allocs {
+	uint32_t engine, meta;
+};
+
+struct sweep {
+	struct diff *diff;
+	const struct trace *trace;
+	struct trace *failing;
+	struct failsweep_stats *stats;
+	struct finding *finding;
+	struct allocs *made; /* by op, in the undisturbed run */
+};
+
+static struct allocs last_allocs(struct diff *diff)
+{
+	struct allocs most = {0, 0};
+	struct machine *machine;
+
+	for (uint32_t i = 0; (machine = diff_machine(diff, i)); i++) {
+		const struct op_trace *last = machine_last_op(machine);
+
+		if (last->allocs > most.engine)
+			most.engine = last->allocs;
+		if (last->meta_allocs > most.meta)
+			most.meta = last->meta_allocs;
+	}
+	return most;
+}
+
+/* Run the failing trace to its end; MADE[i] is for the op FIRST + i, N of them. */
+static int run(struct sweep *sweep, uint32_t first, uint32_t n, struct allocs *made)
+{
+	const struct trace *trace = sweep->failing;
+
+	sweep->stats->runs++;
+	diff_begin(sweep->diff, &trace->config);
+	for (uint32_t i = 0; i < trace->nr_ops; i++) {
+		int found = diff_step(sweep->diff, &trace->ops[i], sweep->finding);
+
+		sweep->stats->ops++;
+		if (i - first < n)
+			made[i - first] = last_allocs(sweep->diff);
+		if (found)
+			return 1;
+	}
+	return diff_end(sweep->diff, sweep->finding);
+}
+
+static bool fails_by_itself(const struct op *op)
+{
+	return op->fail_nth || op->fail_meta;
+}
+
+/* Fail each allocation of op I, the engine's or the backends'. */
+static int sweep_op(struct sweep *sweep, uint32_t i, bool meta)
+{
+	struct op *op = &sweep->failing->ops[i];
+	struct allocs made = {0, 0};
+
+	op->fail_nth = op->fail_meta = 0;
+	for (uint32_t k = 1; k <= UINT16_MAX; k++) {
+		if (meta)
+			op->fail_meta = (uint16_t)k;
+		else
+			op->fail_nth = (uint16_t)k;
+		if (run(sweep, i, 1, &made))
+			return 1;
+		if ((meta ? made.meta : made.engine) < k)
+			break;
+		sweep->stats->engine += !meta;
+		sweep->stats->meta += meta;
+	}
+	*op = sweep->trace->ops[i];
+	return 0;
+}
+
+static int sweep_all(struct sweep *sweep)
+{
+	const struct trace *trace = sweep->trace;
+
+	if (run(sweep, 0, trace->nr_ops, sweep->made))
+		return 1;
+	for (uint32_t i = 0; i < trace->nr_ops; i++) {
+		bool own = fails_by_itself(&trace->ops[i]);
+
+		if ((own || sweep->made[i].engine) && sweep_op(sweep, i, false))
+			return 1;
+		if ((own || sweep->made[i].meta) && sweep_op(sweep, i, true))
+			return 1;
+	}
+	return 0;
+}
+
+int failsweep(struct diff *diff, const struct trace *trace, struct failsweep_stats *stats,
+	      struct trace *failing, struct finding *finding)
+{
+	struct sweep sweep = {.diff = diff,
+			      .trace = trace,
+			      .failing = failing,
+			      .stats = stats,
+			      .finding = finding,
+			      .made = calloc(trace->nr_ops + 1, sizeof(*sweep.made))};
+	int found;
+
+	if (!sweep.made || trace_copy(failing, trace)) {
+		fputs("rmapfuzz: the host is out of memory\n", stderr);
+		abort();
+	}
+	failing->nr_expects = 0;
+	found = sweep_all(&sweep);
+	free(sweep.made);
+	return found;
+}
