@@ -101,6 +101,7 @@ static void init_watermarks(struct machine *machine)
 	uint64_t min = min_kbytes / (PAGE_SIZE / 1024);
 	uint32_t high = zones[ZONE_HIGHMEM].npages / 1024;
 
+	MM_ASSERT(lowmem);
 	set_watermarks(&zones[ZONE_DMA], (uint32_t)(min * zones[ZONE_DMA].npages / lowmem));
 	set_watermarks(&zones[ZONE_NORMAL], (uint32_t)(min * zones[ZONE_NORMAL].npages / lowmem));
 	set_watermarks(&zones[ZONE_HIGHMEM], high < 32 ? 32 : min_u32(high, 128));

@@ -87,7 +87,7 @@ static int copy_page_range(struct machine *machine, struct vma *parent, struct v
 
 	for (uint32_t at = parent->start; pte_next(parent->mm, at, parent->end, &vpn, &src);
 	     at = vpn + 1) {
-		pte_t pte = ptep_get(src);
+		pte_t pte;
 
 		if (pte_alloc(machine, child->mm, vpn, &dst))
 			return -ENOMEM;

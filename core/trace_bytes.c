@@ -65,7 +65,7 @@ static uint32_t live_proc(const struct state *state, uint32_t k)
 {
 	uint32_t alive = state->alive;
 
-	if (!alive)
+	if (!state->nr_alive)
 		return 0;
 	for (k %= state->nr_alive; k; k--)
 		alive &= alive - 1;

@@ -182,7 +182,7 @@ void tokens_move(struct token_pool *pool, struct tokens *tokens, uint32_t from, 
 	uint32_t page = from;
 
 	while (tokens_next(pool, tokens, &page, from + n)) {
-		uint64_t token;
+		uint64_t token = 0;
 
 		tokens_get(pool, tokens, page, &token);
 		tokens_set(pool, tokens, page - from + to, token);

@@ -95,10 +95,12 @@ static struct pte_chain *link_addr(struct page *page, pte_addr_t addr, struct pt
 		return spare;
 	}
 	if (is_direct(page)) {
+		MM_ASSERT(spare);
 		head->next = NULL;
 		head->idx = nrpte - 1;
 		head->ptes[head->idx] = page->rmap.word;
 	} else if (head_of(page)->idx == 0) {
+		MM_ASSERT(spare);
 		head->next = head_of(page);
 		head->idx = nrpte;
 	} else {
