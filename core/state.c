@@ -190,7 +190,7 @@ static void add_file(struct machine_state *state, struct machine *machine,
 	machine_state_word(state, (uint64_t)file->kind << 1 | file->unlinked);
 	for (uint32_t i = 0; radix_next(file->pages, &i, &value); i++) {
 		machine_state_word(state, i);
-		add_page(state, machine, (struct page *)(uintptr_t)value);
+		add_page(state, machine, file_find_page(file, i));
 	}
 	machine_state_word(state, UINT64_MAX);
 	add_store(state, machine, file);

@@ -3,8 +3,7 @@
  * about it: its result, the states of some pages, how many entries map a frame. What is said of
  * the whole trace: that nothing is found, or which finding is.
  *
- *     write p0 w0
- *     # expect: ok
+ *     write p0 w0 = ok
  *     # expect: p0 w0 w-.        every subject still in lockstep shows this
  */
 #include <inttypes.h>

@@ -259,6 +259,29 @@ static void a_fault_needs_its_depth(void **state)
 	search_free(search);
 }
 
+/* From a shared page on, a fault that takes four ops from boot takes one. */
+static void a_search_begins_where_it_is_told(void **state)
+{
+	static const char text[] = "rmapfuzz trace 1\nmachine 1g\nmmap p0 w0 1 rw anon|fixed\n"
+				   "write p0 w0\np1 = fork p0\n";
+	struct search *search = search_new(2, 2, 1);
+	struct trace after = {0};
+	char error[128];
+
+	trace_init(&after, &search->options.config);
+	assert_int_equal(trace_parse(&after, text, strlen(text), error, sizeof(error)), 0);
+	search->options.config = after.config;
+	search->options.after = &after;
+	must_be_clean(search);
+	/* Both processes live, so only the one fork of each is left out. */
+	assert_int_equal(search->levels[0].traces,
+			 enumerate_ops(&search->options, &search->trace) - 2);
+	assert_int_equal(hunt(search, SABOTAGE_TWICE), 4);
+	assert_memory_equal(search->trace.ops, after.ops, after.nr_ops * sizeof(*after.ops));
+	trace_release(&after);
+	search_free(search);
+}
+
 static void the_wrapper_itself_is_clean(void **state)
 {
 	struct search *search = search_new(3, 2, 2);
@@ -278,6 +301,7 @@ int main(void)
 		cmocka_unit_test(ops_are_a_trace),
 		cmocka_unit_test(a_fault_is_found_by_a_shortest_trace),
 		cmocka_unit_test(a_fault_needs_its_depth),
+		cmocka_unit_test(a_search_begins_where_it_is_told),
 		cmocka_unit_test(the_wrapper_itself_is_clean),
 	};
 
