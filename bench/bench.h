@@ -6,7 +6,7 @@
 
 #include "diff.h"
 
-/* Seconds since some fixed time. */
+/* Seconds of processor time that this process has used. */
 double bench_now(void);
 
 /*

@@ -68,22 +68,28 @@ void bench_lockstep(void)
 
 /* What the model is shown: ops with their addresses resolved, and the results. */
 struct recording {
-	struct model *model;
 	struct machine_config config;
 	struct op *ops;
 	struct result *results;
 	uint32_t nr;
 };
 
+struct model_load {
+	struct model *model;
+	struct recording *recordings;
+	uint32_t nr, next;
+};
+
 static double run_model(void *arg)
 {
-	struct recording *rec = arg;
+	struct model_load *load = arg;
+	const struct recording *rec = &load->recordings[load->next++ % load->nr];
 	char why[256];
 	uint32_t i;
 
-	model_reset(rec->model, &rec->config);
+	model_reset(load->model, &rec->config);
 	for (i = 0; i < rec->nr; i++)
-		if (model_step(rec->model, &rec->ops[i], &rec->results[i], false, why,
+		if (model_step(load->model, &rec->ops[i], &rec->results[i], false, why,
 			       sizeof(why)) == MODEL_LOST)
 			break;
 	return i;
@@ -94,7 +100,6 @@ static void record(struct recording *rec, struct diff *diff, const struct trace 
 	struct finding finding;
 
 	rec->config = trace->config;
-	rec->model = model_create(&rec->config);
 	rec->ops = calloc(trace->nr_ops, sizeof(*rec->ops));
 	rec->results = calloc(trace->nr_ops, sizeof(*rec->results));
 	if (!rec->ops || !rec->results)
@@ -110,22 +115,27 @@ static void record(struct recording *rec, struct diff *diff, const struct trace 
 
 static void bench_model(void)
 {
-	enum { NR_OPS_RECORDED = 4096 };
-	struct trace *trace = bench_traces(1, NR_OPS_RECORDED);
-	struct recording rec = {0};
+	enum { NR = 500 };
+	struct trace *traces = bench_traces(NR, 64);
+	struct recording recordings[NR] = {0};
+	struct model_load load = {
+		.model = model_create(&traces[0].config), .recordings = recordings, .nr = NR};
 	struct diff_options options;
 	struct diff *diff;
 
 	diff_options_init(&options);
 	diff = diff_create(&options);
-	record(&rec, diff, trace);
-	bench_row("the model", bench_rate(run_model, &rec), "ops/s", 0);
+	for (uint32_t i = 0; i < NR; i++)
+		record(&recordings[i], diff, &traces[i]);
+	bench_row("the model", bench_rate(run_model, &load), "ops/s", 0);
 
 	diff_destroy(diff);
-	model_destroy(rec.model);
-	free(rec.ops);
-	free(rec.results);
-	bench_free_traces(trace, 1);
+	model_destroy(load.model);
+	for (uint32_t i = 0; i < NR; i++) {
+		free(recordings[i].ops);
+		free(recordings[i].results);
+	}
+	bench_free_traces(traces, NR);
 }
 
 void bench_alone(void)

@@ -96,7 +96,7 @@ bool minimize_try(struct minimizer *minimizer)
 /* Remove each op once more. False: one of them can go after all, or there was no time. */
 static bool certify(struct minimizer *minimizer)
 {
-	for (uint32_t i = 0; i < minimizer->best->nr_ops; i++) {
+	for (uint32_t i = 0; i < minimizer->best->nr_ops && !minimize_stopped(minimizer); i++) {
 		trace_remove(minimize_begin(minimizer), i, 1);
 		if (minimize_try(minimizer))
 			return false;

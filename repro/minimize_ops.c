@@ -85,7 +85,7 @@ static void drop_all_chunks(struct minimizer *minimizer)
 
 static void drop_and_aim(struct minimizer *minimizer)
 {
-	for (uint32_t i = minimizer->best->nr_ops; i-- > 0;) {
+	for (uint32_t i = minimizer->best->nr_ops; i-- > 0 && !minimize_stopped(minimizer);) {
 		if (i >= minimizer->best->nr_ops)
 			continue;
 		trace_remove(minimize_begin(minimizer), i, 1);
@@ -152,7 +152,7 @@ static bool replace_parent(struct minimizer *minimizer, uint32_t i)
 
 static void merge_forks(struct minimizer *minimizer)
 {
-	for (uint32_t i = minimizer->best->nr_ops; i-- > 0;) {
+	for (uint32_t i = minimizer->best->nr_ops; i-- > 0 && !minimize_stopped(minimizer);) {
 		const struct trace *best = minimizer->best;
 
 		if (i < best->nr_ops && best->ops[i].code == OP_fork && !merge_fork(minimizer, i))
@@ -207,7 +207,7 @@ static bool populate(struct minimizer *minimizer, uint32_t i, uint32_t n, bool o
 /* As many accesses as can go, and half of them, and so on. */
 static void populate_mmaps(struct minimizer *minimizer)
 {
-	for (uint32_t i = 0; i < minimizer->best->nr_ops; i++) {
+	for (uint32_t i = 0; i < minimizer->best->nr_ops && !minimize_stopped(minimizer); i++) {
 		const struct trace *best = minimizer->best;
 		uint32_t n = 0;
 

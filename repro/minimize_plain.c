@@ -34,8 +34,9 @@ static uint32_t bits(uint32_t value)
 /* set_FIELD: as in PLAIN; was it different? */
 #define SETTINGS(X)                                                                                \
 	X(ram_mb)                                                                                  \
-	X(split) X(era) X(highpte) X(cacheline) X(swap_pages) X(files) X(file_pages) X(pool)       \
-		X(stop_on_refusal)
+	X(split)                                                                                   \
+	X(era)                                                                                     \
+	X(highpte) X(cacheline) X(swap_pages) X(files) X(file_pages) X(pool) X(stop_on_refusal)
 #define SET(field)                                                                                 \
 	static bool set_##field(struct machine_config *config, const struct machine_config *plain) \
 	{                                                                                          \
@@ -267,7 +268,7 @@ static void pin_addresses(struct minimizer *minimizer)
 		pin(&trace->ops[i], &minimizer->resolved[i], &minimizer->results[i]);
 	if (minimize_try(minimizer))
 		return;
-	for (uint32_t i = minimizer->best->nr_ops; i-- > 0;) {
+	for (uint32_t i = minimizer->best->nr_ops; i-- > 0 && !minimize_stopped(minimizer);) {
 		trace = minimize_begin(minimizer);
 		if (i >= trace->nr_ops)
 			continue;
