@@ -101,7 +101,7 @@ void unpoison(void *mem, size_t bytes);
 
 /* ---- frame.c: zones ------------------------------------------------------------- */
 
-#define PAGE_CHUNK 256u /* struct pages per host chunk */
+#define PAGE_CHUNK 64u /* struct pages per host chunk */
 
 /*
  * Frames [start_pfn, start_pfn + npages). The first `reserved` hold the kernel and mem_map.

@@ -82,8 +82,11 @@ void diff_destroy(struct diff *diff)
 void diff_begin(struct diff *diff, const struct machine_config *config)
 {
 	diff->config = *config;
+	/* Who is asked before the first refusal is the design's choice: side by side, ask all. */
+	if (diff->nr > 1)
+		diff->config.stop_on_refusal = false;
 	FOR_EACH_SUBJECT (diff, s) {
-		machine_reconfigure(s->machine, config);
+		machine_reconfigure(s->machine, &diff->config);
 		s->alone = false;
 	}
 	if (diff->model)

@@ -14,8 +14,8 @@
 #include "diff.h"
 #include "fuzz.h"
 
-#define FUZZ_OPS_MAX       128
-#define FUZZ_BRINGS_IN_MAX 1024u /* pages */
+#define FUZZ_OPS_MAX       64
+#define FUZZ_BRINGS_IN_MAX 128u /* pages */
 
 #define CHECK(id, name, help)                                                                      \
 	static _Noreturn __attribute__((noinline)) void found_##id(void)                           \

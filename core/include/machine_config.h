@@ -31,8 +31,8 @@ struct machine_config {
 	uint32_t files;       /* of f0..f7, how many have file_pages pages at boot (others are empty) */
 	uint32_t file_pages;
 	enum pool_mode pool;
-	/* try_to_unmap stops at the first entry that refuses, as the kernels do. Off in lockstep:
-	 * designs visit in different orders, so all other entries are tried as well. */
+	/* try_to_unmap stops at the first entry that refuses, as the kernels do. Without effect in
+	 * lockstep: designs visit in different orders, so all other entries are tried as well. */
 	bool stop_on_refusal;
 };
 
