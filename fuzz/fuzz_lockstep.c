@@ -56,6 +56,7 @@ static struct diff *make_diff(void)
 	struct diff_options options;
 
 	diff_options_init(&options);
+	options.check_every = 32; /* half way and at the end */
 	if (list)
 		select_backends(&options, list);
 	return diff_create(&options);
