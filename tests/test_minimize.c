@@ -72,8 +72,9 @@ static void bench_next(struct bench *bench, struct finding *finding)
 	};
 	uint32_t nr_presets = 0;
 
-	while (machine_presets[nr_presets].name)
+	do /* there is a first one, the default */
 		nr_presets++;
+	while (machine_presets[nr_presets].name);
 	do {
 		assert_true(++bench->seed < MAX_TRACES);
 		generate_trace(&bench->trace, &machine_presets[bench->seed % nr_presets].config,
