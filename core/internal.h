@@ -30,10 +30,10 @@
 #include "machine.h"
 
 /* Our own bugs abort, in every build. MM_ASSERT is O(1). */
-#define MM_ASSERT(cond)                                                                        \
-	do {                                                                                    \
-		if (__builtin_expect(!(cond), 0))                                               \
-			mm_assert_failed(#cond, __FILE__, __LINE__);                            \
+#define MM_ASSERT(cond)                                                                            \
+	do {                                                                                       \
+		if (__builtin_expect(!(cond), 0))                                                  \
+			mm_assert_failed(#cond, __FILE__, __LINE__);                               \
 	} while (0)
 _Noreturn void mm_assert_failed(const char *what, const char *file, int line);
 
@@ -56,30 +56,30 @@ enum kobj {
  */
 struct kmem_cache {
 	const char *name;
-	uint32_t bytes, align;   /* on i386 */
-	uint32_t per_slab;       /* objects per slab page, or 1 */
+	uint32_t bytes, align; /* on i386 */
+	uint32_t per_slab;     /* objects per slab page, or 1 */
 	uint32_t slab_bytes;
-	size_t host_bytes;       /* of an object here */
-	size_t stride;           /* from one to the next: with a redzone between them */
-	bool meta;               /* belongs to the backend */
-	bool may_wait;           /* an allocation may run reclaim */
-	uint32_t used, peak;     /* objects in use */
-	uint32_t room;           /* free objects in the last slab, 0..per_slab-1 */
-	uint32_t bump;           /* objects ever handed out since reset */
-	void **free;             /* LIFO, with room for every object there is */
+	size_t host_bytes;   /* of an object here */
+	size_t stride;       /* from one to the next: with a redzone between them */
+	bool meta;           /* belongs to the backend */
+	bool may_wait;       /* an allocation may run reclaim */
+	uint32_t used, peak; /* objects in use */
+	uint32_t room;       /* free objects in the last slab, 0..per_slab-1 */
+	uint32_t bump;       /* objects ever handed out since reset */
+	void **free;         /* LIFO, with room for every object there is */
 	uint32_t nr_free;
-	char **chunks;           /* of KMEM_CHUNK objects */
+	char **chunks; /* of KMEM_CHUNK objects */
 	uint32_t nr_chunks;
 };
 
 /* A zeroed engine object, or NULL (-ENOMEM by order of the trace). */
 void *kmem_cache_alloc(struct machine *machine, struct kmem_cache *cache);
 #define kobj_alloc(machine, ID) kmem_cache_alloc((machine), (machine)->kobj[KOBJ_##ID])
-#define kobj_free(machine, ID, object)                                                         \
+#define kobj_free(machine, ID, object)                                                             \
 	kmem_cache_free((machine), (machine)->kobj[KOBJ_##ID], (object))
 
-void kmem_init(struct machine *machine);    /* caches for kobj.def */
-void kmem_reset(struct machine *machine);   /* every object gone */
+void kmem_init(struct machine *machine);  /* caches for kobj.def */
+void kmem_reset(struct machine *machine); /* every object gone */
 void kmem_destroy(struct machine *machine);
 /* Lowmem is in use to a new extent, perhaps: keep the peak. */
 void lowmem_note_peak(struct machine *machine);
@@ -113,7 +113,7 @@ struct zone {
 	enum zone_id id;
 	uint32_t start_pfn, npages, reserved;
 	uint32_t touched;
-	uint32_t nr_free;      /* frames never touched + on the free list */
+	uint32_t nr_free; /* frames never touched + on the free list */
 	uint32_t pages_min, pages_low, pages_high;
 	struct page_list free;
 	struct page_list active, inactive;
@@ -122,9 +122,9 @@ struct zone {
 	uint32_t nr_chunks;
 };
 
-#define GFP_WAIT 1u    /* may run reclaim: no page-table lock is held */
-#define GFP_HIGH 2u    /* highmem will do */
-#define GFP_KERNEL GFP_WAIT
+#define GFP_WAIT     1u /* may run reclaim: no page-table lock is held */
+#define GFP_HIGH     2u /* highmem will do */
+#define GFP_KERNEL   GFP_WAIT
 #define GFP_HIGHUSER (GFP_WAIT | GFP_HIGH)
 
 void frame_init(struct machine *machine);
@@ -135,7 +135,10 @@ void frame_destroy(struct machine *machine);
 struct page *page_alloc(struct machine *machine, uint32_t gfp);
 /* The struct of a frame that has been allocated at some time, or NULL. */
 struct page *pfn_to_page(const struct machine *machine, uint32_t pfn);
-static inline void page_get(struct page *page) { page->count++; }
+static inline void page_get(struct page *page)
+{
+	page->count++;
+}
 /* Drop a reference; the last one takes the page off the LRU and frees the frame. */
 void page_put(struct machine *machine, struct page *page);
 /* Frames in use in zone. */
@@ -160,8 +163,14 @@ void free_pgtables(struct machine *machine, struct mm *mm, uint32_t first, uint3
 /* The first vpn in [first, last) whose entry is not none, with its entry; false: there is none. */
 bool pte_next(const struct mm *mm, uint32_t first, uint32_t last, uint32_t *vpn, struct ptep *pte);
 
-static inline pte_t ptep_get(struct ptep p) { return pte_load(&p.table->entry[p.slot]); }
-static inline uint32_t ptep_vpn(struct ptep p) { return p.table->vpn + p.slot; }
+static inline pte_t ptep_get(struct ptep p)
+{
+	return pte_load(&p.table->entry[p.slot]);
+}
+static inline uint32_t ptep_vpn(struct ptep p)
+{
+	return p.table->vpn + p.slot;
+}
 /*
  * The choke point. Every entry is written here and nowhere else: words in the kernel's
  * order, live bits, census (reserved frames are not in it), event. Does not touch mapcount,
@@ -228,7 +237,8 @@ void vma_insert(struct machine *machine, struct vma *vma, struct vma *after);
 struct vma *vma_alloc(struct machine *machine, struct mm *mm);
 /* The reverse of vma_insert, and free; the backend has been told. */
 void vma_drop(struct machine *machine, struct vma *vma);
-/* Add NPAGES (which may be "negative") of an area with FLAGS to total_vm, locked_vm, Committed_AS. */
+/* Add NPAGES (which may be "negative") of an area with FLAGS to total_vm, locked_vm, Committed_AS.
+ */
 void vma_account(struct machine *machine, struct mm *mm, uint32_t flags, int32_t npages);
 /* anon_vma_prepare: an anonymous page is about to appear in VMA. 0 or -ENOMEM. */
 int anon_prepare(struct machine *machine, struct vma *vma);
@@ -263,8 +273,8 @@ uint32_t prot_of_flags(uint32_t vm_flags); /* page-table protection bits for an 
  * MM is the address space of operand 0, if that is a process, else NULL. Returns 0, a negative
  * errno or a signal, and fills the rest of RESULT.
  */
-#define OP(name, operands, help)                                                               \
-	int op_##name(struct machine *machine, struct mm *mm, const struct op *op,              \
+#define OP(name, operands, help)                                                                   \
+	int op_##name(struct machine *machine, struct mm *mm, const struct op *op,                 \
 		      struct result *result);
 #include "op.def"
 #undef OP
@@ -280,7 +290,7 @@ void zap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_
 void make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last);
 
 #define MAX_MAP_COUNT 65536u
-#define BRK_BASE 0x08100u        /* vpn of start_brk */
+#define BRK_BASE      0x08100u /* vpn of start_brk */
 /* Where the search for room starts: TASK_SIZE / 3, page aligned. */
 uint32_t mmap_base(const struct machine *machine);
 
@@ -325,10 +335,8 @@ int file_writepage(struct machine *machine, struct page *page);
 /* Set the size, as ftruncate(2). 0 or -EFBIG. */
 int do_truncate(struct machine *machine, struct address_space *file, uint32_t npages);
 /* read(2) and write(2) of one whole page. 0, -ENODATA beyond the end, -EFBIG, -ENOMEM. */
-int file_read(struct machine *machine, struct address_space *file, uint32_t index,
-	      uint64_t *token);
-int file_write(struct machine *machine, struct address_space *file, uint32_t index,
-	       uint64_t token);
+int file_read(struct machine *machine, struct address_space *file, uint32_t index, uint64_t *token);
+int file_write(struct machine *machine, struct address_space *file, uint32_t index, uint64_t token);
 void file_reset(struct machine *machine);
 void file_boot(struct machine *machine);
 
@@ -400,20 +408,20 @@ struct machine {
 
 	struct zone zones[NR_ZONES];
 	struct page *zero_page;
-	uint32_t swapper_pmd_pfn;      /* what kernel PGD entries point at */
+	uint32_t swapper_pmd_pfn; /* what kernel PGD entries point at */
 
 	struct kmem_cache caches[KMEM_CACHES_MAX];
 	uint32_t nr_caches;
 	struct kmem_cache *kobj[NR_KOBJ];
-	uint64_t lowmem_boot;          /* kernel image, mem_map: bytes of lowmem gone at boot */
+	uint64_t lowmem_boot;            /* kernel image, mem_map: bytes of lowmem gone at boot */
 	uint64_t slab_bytes, meta_bytes; /* what all caches / the backend's occupy now */
 	uint64_t lowmem_peak, meta_peak;
 
-	struct pte_table **tables;     /* by id, in use or not; id 0 is not used */
+	struct pte_table **tables; /* by id, in use or not; id 0 is not used */
 	uint32_t nr_tables, max_tables;
-	uint32_t *free_tables;         /* ids, LIFO; a free table is all zero but for its id */
+	uint32_t *free_tables; /* ids, LIFO; a free table is all zero but for its id */
 	uint32_t nr_free_tables;
-	struct pmd_table **pmd_pool;   /* free ones, LIFO, all zero */
+	struct pmd_table **pmd_pool; /* free ones, LIFO, all zero */
 	uint32_t nr_pmd_pool, nr_pmds, max_pmd_pool;
 
 	struct task *tasks[PROC_MAX];
@@ -423,9 +431,9 @@ struct machine {
 	TAILQ_HEAD(, address_space) file_list;
 	uint32_t next_file_id;
 
-	struct swap_slot *slots;       /* [0] unused; grows to what was used */
-	uint32_t nr_slots, max_slots;  /* used so far / room on the host */
-	uint32_t *free_slots;          /* LIFO of freed offsets */
+	struct swap_slot *slots;      /* [0] unused; grows to what was used */
+	uint32_t nr_slots, max_slots; /* used so far / room on the host */
+	uint32_t *free_slots;         /* LIFO of freed offsets */
 	uint32_t nr_free_slots, max_free_slots;
 	uint32_t swap_used;
 
@@ -433,10 +441,10 @@ struct machine {
 	bool in_reclaim;
 	uint32_t lru_scan_seed;
 
-	const struct op *op;           /* the one under way, or NULL */
+	const struct op *op; /* the one under way, or NULL */
 	struct op_trace last_op;
 
-	struct vma **areas;            /* scratch of truncation */
+	struct vma **areas; /* scratch of truncation */
 	uint32_t max_areas;
 
 	struct event *events;

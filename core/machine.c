@@ -207,7 +207,8 @@ int op_write(struct machine *machine, struct mm *mm, const struct op *op, struct
 	return err;
 }
 
-/* ---- shutdown ---------------------------------------------------------------------------------- */
+/* ---- shutdown ----------------------------------------------------------------------------------
+ */
 
 void machine_shutdown(struct machine *machine)
 {

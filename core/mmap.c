@@ -291,8 +291,8 @@ int op_brk(struct machine *machine, struct mm *mm, const struct op *op, struct r
 		vma = find_vma(mm, mm->brk);
 		if (vma && vma->start <= want)
 			return -ENOMEM;
-		err = map_region(machine, mm, mm->brk, want - mm->brk,
-				 vm_flags_of(OP_PROT_MASK, 0), NULL, mm->brk);
+		err = map_region(machine, mm, mm->brk, want - mm->brk, vm_flags_of(OP_PROT_MASK, 0),
+				 NULL, mm->brk);
 	}
 	if (err)
 		return -ENOMEM;
@@ -304,8 +304,8 @@ int op_brk(struct machine *machine, struct mm *mm, const struct op *op, struct r
 /* ---- madvise -------------------------------------------------------------------------------- */
 
 /* normal, random, sequential: the range becomes an area of its own with the hint as a flag. */
-static int advise_readahead(struct machine *machine, struct vma *vma, uint32_t first,
-			    uint32_t last, uint32_t hint)
+static int advise_readahead(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
+			    uint32_t hint)
 {
 	int err;
 

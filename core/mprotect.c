@@ -60,7 +60,8 @@ static int mprotect_fixup(struct machine *machine, struct vma *vma, struct vma *
 		*prev = vma;
 		return 0;
 	}
-	if ((flags & VM_WRITE) && !(vma->flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE)))
+	if ((flags & VM_WRITE) &&
+	    !(vma->flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE)))
 		flags |= VM_ACCOUNT;
 	/* An area that takes over the piece counts it under the new flags. */
 	if ((flags ^ vma->flags) & VM_ACCOUNT) {

@@ -153,7 +153,8 @@ static bool grow_in_place(struct machine *machine, struct vma *vma, const struct
 	uint32_t limit = vma->next ? vma->next->start : task_pages(machine);
 	uint32_t end = request->addr + request->new_len, old_end = vma->end;
 
-	if (request->old_len != vma->end - request->addr || request->new_len > limit - request->addr)
+	if (request->old_len != vma->end - request->addr ||
+	    request->new_len > limit - request->addr)
 		return false;
 	vma_set_bounds(machine, vma, vma->start, end, vma->pgoff);
 	vma_account(machine, vma->mm, vma->flags, (int32_t)(end - old_end));

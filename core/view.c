@@ -106,8 +106,8 @@ void machine_stats(const struct machine *machine, struct machine_stats *stats)
 	uint32_t high = zone_used(&zones[ZONE_HIGHMEM]);
 
 	*stats = (struct machine_stats){
-		.lowmem_total = (uint64_t)(zones[ZONE_DMA].npages + zones[ZONE_NORMAL].npages) *
-				PAGE_SIZE,
+		.lowmem_total =
+			(uint64_t)(zones[ZONE_DMA].npages + zones[ZONE_NORMAL].npages) * PAGE_SIZE,
 		.lowmem_used = machine->lowmem_boot + (uint64_t)low * PAGE_SIZE +
 			       kmem_bytes(machine, false),
 		.highmem_used = (uint64_t)high * PAGE_SIZE,

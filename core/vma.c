@@ -315,8 +315,13 @@ struct vma *vma_merge(struct machine *machine, struct mm *mm, struct vma *prev, 
 		      uint32_t end, uint32_t flags, struct address_space *file, uint32_t pgoff,
 		      void *rmap)
 {
-	struct vma range = {.mm = mm, .start = start, .end = end, .pgoff = pgoff, .flags = flags,
-			    .file = file, .rmap = rmap};
+	struct vma range = {.mm = mm,
+			    .start = start,
+			    .end = end,
+			    .pgoff = pgoff,
+			    .flags = flags,
+			    .file = file,
+			    .rmap = rmap};
 	struct vma *area = prev ? prev->next : mm->first, *next = area;
 	bool with_prev, with_next;
 

@@ -16,13 +16,13 @@
 
 #include "mm_types.h"
 
-#define SLOTS 8u
-#define PAGES 32u /* the window of 24 pages and the room behind it */
-#define BASE_VPN (WINDOW_BASE / PAGE_SIZE)
-#define REC_FILE 1u /* f1: tmpfs, as in the recording */
+#define SLOTS          8u
+#define PAGES          32u /* the window of 24 pages and the room behind it */
+#define BASE_VPN       (WINDOW_BASE / PAGE_SIZE)
+#define REC_FILE       1u /* f1: tmpfs, as in the recording */
 #define REC_FILE_PAGES 40u
-#define FIELDS_MAX 320
-#define PAGEVEC 16u /* pages that the per-CPU LRU batch holds at most */
+#define FIELDS_MAX     320
+#define PAGEVEC        16u /* pages that the per-CPU LRU batch holds at most */
 
 static const struct {
 	const char *name, *reason;
@@ -32,7 +32,10 @@ static const struct {
 #undef CONFORM_EXCUSE
 };
 
-const char *conform_excuse_name(enum conform_excuse excuse) { return excuse_table[excuse].name; }
+const char *conform_excuse_name(enum conform_excuse excuse)
+{
+	return excuse_table[excuse].name;
+}
 const char *conform_excuse_reason(enum conform_excuse excuse)
 {
 	return excuse_table[excuse].reason;
@@ -65,7 +68,8 @@ struct replay {
 	uint32_t nr_fresh;
 };
 
-__attribute__((format(printf, 2, 3))) static int difference(struct replay *replay, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int difference(struct replay *replay,
+							    const char *format, ...)
 {
 	va_list args;
 
@@ -146,7 +150,8 @@ static bool parse_line(struct replay *replay, char **fields, uint32_t n, struct 
 	return true;
 }
 
-/* ---- from a line to an op ---------------------------------------------------------------------- */
+/* ---- from a line to an op ----------------------------------------------------------------------
+ */
 
 static uint32_t address(uint32_t page)
 {
@@ -241,7 +246,8 @@ static void build_op(const struct call *call, const struct rec_line *line, struc
 	}
 }
 
-/* ---- comparing results ---------------------------------------------------------------------------- */
+/* ---- comparing results
+ * ---------------------------------------------------------------------------- */
 
 /* The byte that the recording's read would return for TOKEN. */
 static uint32_t token_byte(const struct replay *replay, uint64_t token)
@@ -286,11 +292,13 @@ static int compare_result(struct replay *replay, const struct op *op, const stru
 	recorded_form(replay, op, result, &ret, &err);
 	if (ret == line->ret && err == line->err)
 		return 0;
-	return difference(replay, "p%u %s: the kernel returned %x errno %d, the machine %x errno %d",
+	return difference(replay,
+			  "p%u %s: the kernel returned %x errno %d, the machine %x errno %d",
 			  line->proc, line->op, line->ret, line->err, ret, err);
 }
 
-/* ---- comparing pictures ----------------------------------------------------------------------------- */
+/* ---- comparing pictures
+ * ----------------------------------------------------------------------------- */
 
 /* The machine's page in the recording's terms; id is our own frame or slot number. */
 static struct rec_page machine_page(struct replay *replay, uint32_t slot, uint32_t page)
@@ -318,9 +326,9 @@ static struct rec_page machine_page(struct replay *replay, uint32_t slot, uint32
 
 static const char *describe(const struct rec_page *rec, char buf[32])
 {
-	static const char *const format[] = {"empty", "read-only, mapped by %u",
-					     "writable, mapped by %u", "swapped",
-					     "a file entry for page %u", "PROT_NONE"};
+	static const char *const format[] = {
+		"empty",   "read-only, mapped by %u",  "writable, mapped by %u",
+		"swapped", "a file entry for page %u", "PROT_NONE"};
 
 	snprintf(buf, 32, format[rec->kind], rec->kind == REC_FILE_PTE ? rec->id : rec->mapcount);
 	return buf;
@@ -373,11 +381,16 @@ static int compare_picture(struct replay *replay, const struct rec_line *line)
 						  line->proc, line->op, slot, page,
 						  describe(theirs, a), describe(&ours, b));
 			if (is_present(ours.kind) && !pair(&frames, ours.id, theirs->id))
-				return difference(replay, "p%u %s: p%u w%u shares its frame with others "
-						  "than in the kernel", line->proc, line->op, slot, page);
+				return difference(replay,
+						  "p%u %s: p%u w%u shares its frame with others "
+						  "than in the kernel",
+						  line->proc, line->op, slot, page);
 			if (ours.kind == REC_SWAP && !pair(&slots, ours.id, theirs->id))
-				return difference(replay, "p%u %s: p%u w%u shares its swap slot with others "
-						  "than in the kernel", line->proc, line->op, slot, page);
+				return difference(
+					replay,
+					"p%u %s: p%u w%u shares its swap slot with others "
+					"than in the kernel",
+					line->proc, line->op, slot, page);
 			replay->report->pages++;
 		}
 	}
@@ -386,7 +399,8 @@ static int compare_picture(struct replay *replay, const struct rec_line *line)
 	return 0;
 }
 
-/* ---- replay ----------------------------------------------------------------------------------------- */
+/* ---- replay
+ * ----------------------------------------------------------------------------------------- */
 
 static void remember_write(struct replay *replay, uint32_t serial, uint32_t value)
 {

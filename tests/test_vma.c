@@ -11,7 +11,8 @@
 
 #include "picture.h"
 
-/* ---- vma_merge, case by case, on a file (where every design may merge) ------------------------ */
+/* ---- vma_merge, case by case, on a file (where every design may merge) ------------------------
+ */
 
 static void touch(struct scene *s, uint32_t n)
 {
@@ -183,7 +184,8 @@ static void merging_differs_by_design(void **state)
 	on_backend("anon_vma", "tiny", bound_offsets);
 }
 
-/* ---- munmap, mremap, brk ---------------------------------------------------------------------- */
+/* ---- munmap, mremap, brk ----------------------------------------------------------------------
+ */
 
 static void split_and_move(struct scene *s)
 {
@@ -224,7 +226,8 @@ static void mremap_without_tables(struct scene *s)
 	run(s, "write p0 w0");
 	run(s, "write p0 w3");
 	/* The second allocation is the page table at the new address: everything goes back. */
-	assert_int_equal(run(s, "mremap p0 w0 4 4 maymove|fixed 0x70000000 (fail_nth: 2)"), -ENOMEM);
+	assert_int_equal(run(s, "mremap p0 w0 4 4 maymove|fixed 0x70000000 (fail_nth: 2)"),
+			 -ENOMEM);
 	areas(s, 0, "AaaA.");
 	assert_int_equal(mappers(s, 0, 3), 1);
 }
@@ -262,7 +265,8 @@ static void ranges(void **state)
 	on_every_backend("tiny", stack_grows);
 }
 
-/* ---- the eras' mprotect -------------------------------------------------------------------------- */
+/* ---- the eras' mprotect
+ * -------------------------------------------------------------------------- */
 
 static void file_pieces_rejoin(struct scene *s)
 {

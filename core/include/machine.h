@@ -45,9 +45,9 @@ const char *machine_leaks(struct machine *machine, char *buf, size_t size);
 
 /* Facts about the last op that explain its result. */
 struct op_trace {
-	bool alloc_failed;    /* some allocation failed: ordered by the trace, or for want of memory */
-	bool meta_failed;     /* one of the backend's did, by order of the trace */
-	uint32_t allocs;      /* engine allocations made */
+	bool alloc_failed; /* some allocation failed: ordered by the trace, or for want of memory */
+	bool meta_failed;  /* one of the backend's did, by order of the trace */
+	uint32_t allocs;   /* engine allocations made */
 	uint32_t meta_allocs; /* backend allocations made */
 	uint32_t area_allocs; /* of allocs, those of an area: designs that merge less make more */
 };
@@ -56,14 +56,14 @@ const struct op_trace *machine_last_op(const struct machine *machine);
 /* ---- events -------------------------------------------------------------------- */
 
 enum event_kind {
-	EVENT_PTE,        /* an entry of (mm, vpn) was written: value is the new entry */
-	EVENT_WALK,       /* a walk begins: why in `aux` (enum walk_reason), value = mapcount;
-			     (mm, vpn) names the page by its first census entry */
-	EVENT_CENSUS,     /* the page tables: (mm, vpn) maps the page */
-	EVENT_VISIT,      /* the backend: (mm, vpn) maps the page; aux = enum rmap_answer */
-	EVENT_STALE,      /* the backend showed (mm, vpn), but that entry does not map the page */
-	EVENT_WALK_END,   /* value = mapcount after it */
-	EVENT_FILL,       /* a page came in: aux = enum fill_kind, value = its token */
+	EVENT_PTE,      /* an entry of (mm, vpn) was written: value is the new entry */
+	EVENT_WALK,     /* a walk begins: why in `aux` (enum walk_reason), value = mapcount;
+			   (mm, vpn) names the page by its first census entry */
+	EVENT_CENSUS,   /* the page tables: (mm, vpn) maps the page */
+	EVENT_VISIT,    /* the backend: (mm, vpn) maps the page; aux = enum rmap_answer */
+	EVENT_STALE,    /* the backend showed (mm, vpn), but that entry does not map the page */
+	EVENT_WALK_END, /* value = mapcount after it */
+	EVENT_FILL,     /* a page came in: aux = enum fill_kind, value = its token */
 };
 enum walk_reason { WALK_REFERENCED, WALK_UNMAP };
 /* Where a page that came in got its content from. */
@@ -72,7 +72,7 @@ enum fill_kind { FILL_ZERO, FILL_FILE, FILL_SWAP, FILL_COPY };
 struct event {
 	uint8_t kind; /* enum event_kind */
 	uint8_t aux;
-	uint16_t mm;  /* mm->id */
+	uint16_t mm; /* mm->id */
 	uint32_t vpn;
 	uint64_t value;
 };
@@ -96,7 +96,8 @@ struct page_view {
 	bool anon, swapcache, dirty;
 };
 /* Look at page VPN of process PROC. Returns false if there is no such process. */
-bool machine_view_page(struct machine *machine, uint32_t proc, uint32_t vpn, struct page_view *view);
+bool machine_view_page(struct machine *machine, uint32_t proc, uint32_t vpn,
+		       struct page_view *view);
 /* The same for the first present page at or after *VPN, at a cost that follows what is present. */
 bool machine_next_present(struct machine *machine, uint32_t proc, uint32_t *vpn,
 			  struct page_view *view);
@@ -114,7 +115,8 @@ struct area_view {
 	uint32_t start, end, pgoff, flags;
 	int file;
 };
-bool machine_view_area(struct machine *machine, uint32_t proc, uint32_t vpn, struct area_view *view);
+bool machine_view_area(struct machine *machine, uint32_t proc, uint32_t vpn,
+		       struct area_view *view);
 
 bool machine_proc_alive(const struct machine *machine, uint32_t proc);
 /* True if [vpn, vpn + npages) lies inside one area of PROC. */
@@ -125,9 +127,9 @@ struct machine_stats {
 	uint64_t highmem_used;                           /* bytes of page tables and pages */
 	uint64_t meta_bytes, meta_peak;                  /* of these, the backend's own objects */
 	uint32_t frames_used;
-	uint32_t committed_as;                           /* pages */
-	uint64_t host_allocs;                            /* malloc calls since creation */
-	uint64_t swapouts, swapins, reclaimed, unmaps;   /* unmaps: entries that walks removed */
+	uint32_t committed_as;                         /* pages */
+	uint64_t host_allocs;                          /* malloc calls since creation */
+	uint64_t swapouts, swapins, reclaimed, unmaps; /* unmaps: entries that walks removed */
 	struct rmap_counters rmap;
 };
 void machine_stats(const struct machine *machine, struct machine_stats *stats);

@@ -35,17 +35,17 @@ RB_HEAD(vma_tree, vma);
 
 enum zone_id { ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM, NR_ZONES };
 
-#define PG_RESERVED 0x0001u   /* the zero page; never tracked by a reverse map */
-#define PG_ANON 0x0002u       /* private anonymous memory, from allocation to free */
-#define PG_SWAPCACHE 0x0004u  /* in the swap cache under page.swap */
-#define PG_DIRTY 0x0008u      /* the content is newer than its backing store's */
-#define PG_LRU 0x0010u        /* on one of its zone's two lists */
-#define PG_ACTIVE 0x0020u     /* on the active one */
+#define PG_RESERVED   0x0001u /* the zero page; never tracked by a reverse map */
+#define PG_ANON       0x0002u /* private anonymous memory, from allocation to free */
+#define PG_SWAPCACHE  0x0004u /* in the swap cache under page.swap */
+#define PG_DIRTY      0x0008u /* the content is newer than its backing store's */
+#define PG_LRU        0x0010u /* on one of its zone's two lists */
+#define PG_ACTIVE     0x0020u /* on the active one */
 #define PG_REFERENCED 0x0040u /* touched through a system call, or young at last look */
-#define PG_TABLE 0x0080u      /* holds a page table: page.table */
-#define PG_LOCKED 0x0100u     /* under try_to_unmap or I/O */
-#define PG_FREE 0x0200u       /* on its zone's free list */
-#define PG_PMD 0x0400u        /* with PG_TABLE: of the middle level, page.pmd_table */
+#define PG_TABLE      0x0080u /* holds a page table: page.table */
+#define PG_LOCKED     0x0100u /* under try_to_unmap or I/O */
+#define PG_FREE       0x0200u /* on its zone's free list */
+#define PG_PMD        0x0400u /* with PG_TABLE: of the middle level, page.pmd_table */
 
 /*
  * One page frame. Made when the frame is first allocated, so that a 64 GB machine
@@ -54,21 +54,21 @@ enum zone_id { ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM, NR_ZONES };
  */
 struct page {
 	uint32_t pfn;
-	uint32_t flags;               /* PG_* */
-	uint32_t count;               /* references: mappings + cache + transient */
-	uint32_t mapcount;            /* present entries that map it */
-	uint64_t token;               /* the content: 64 bits stand for 4096 bytes */
+	uint32_t flags;                /* PG_* */
+	uint32_t count;                /* references: mappings + cache + transient */
+	uint32_t mapcount;             /* present entries that map it */
+	uint64_t token;                /* the content: 64 bits stand for 4096 bytes */
 	struct address_space *mapping; /* page cache it is in, or NULL (swap cache is not one) */
-	uint32_t index;               /* page offset in mapping */
-	swp_entry_t swap;             /* slot, while PG_SWAPCACHE */
-	uint8_t zone;                 /* enum zone_id */
-	uint32_t census;              /* first entry of the census list, 0 = none (pagetable.c) */
-	uint32_t seen;                /* recount.c's own */
+	uint32_t index;                /* page offset in mapping */
+	swp_entry_t swap;              /* slot, while PG_SWAPCACHE */
+	uint8_t zone;                  /* enum zone_id */
+	uint32_t census;               /* first entry of the census list, 0 = none (pagetable.c) */
+	uint32_t seen;                 /* recount.c's own */
 	union {
 		struct pte_table *pte_table; /* PG_TABLE of the lowest level */
 		struct pmd_table *pmd_table;
 	};
-	TAILQ_ENTRY(page) lru;        /* zone LRU list or free list */
+	TAILQ_ENTRY(page) lru; /* zone LRU list or free list */
 
 	/* backend: what page->mapping / page->pte are to a reverse map. All zero when
 	 * the frame is allocated and, for a correct design, again once it is unmapped
@@ -93,11 +93,11 @@ struct pte_table {
 	uint64_t live[PTE_ENTRIES / 64];
 	uint32_t next[PTE_ENTRIES];
 	uint32_t prev[PTE_ENTRIES];
-	struct mm *mm;      /* owner: what 2.6.0 kept in page->mapping */
-	uint32_t vpn;       /* first page it maps, what 2.6.0 kept in page->index */
+	struct mm *mm; /* owner: what 2.6.0 kept in page->mapping */
+	uint32_t vpn;  /* first page it maps, what 2.6.0 kept in page->index */
 	uint32_t nr_live;
-	uint32_t id;        /* index in the machine's table of tables */
-	struct page *page;  /* the frame it lives in */
+	uint32_t id;       /* index in the machine's table of tables */
+	struct page *page; /* the frame it lives in */
 };
 
 struct pmd_table {
@@ -122,32 +122,32 @@ typedef uint64_t pte_addr_t;
 
 /* ---- address spaces -------------------------------------------------------- */
 
-#define VM_READ 0x0001u
-#define VM_WRITE 0x0002u
-#define VM_EXEC 0x0004u
-#define VM_SHARED 0x0008u
-#define VM_MAYREAD 0x0010u
-#define VM_MAYWRITE 0x0020u
-#define VM_MAYEXEC 0x0040u
+#define VM_READ      0x0001u
+#define VM_WRITE     0x0002u
+#define VM_EXEC      0x0004u
+#define VM_SHARED    0x0008u
+#define VM_MAYREAD   0x0010u
+#define VM_MAYWRITE  0x0020u
+#define VM_MAYEXEC   0x0040u
 #define VM_GROWSDOWN 0x0100u
-#define VM_LOCKED 0x2000u
-#define VM_SEQ_READ 0x8000u
+#define VM_LOCKED    0x2000u
+#define VM_SEQ_READ  0x8000u
 #define VM_RAND_READ 0x10000u
-#define VM_ACCOUNT 0x100000u
+#define VM_ACCOUNT   0x100000u
 #define VM_NORESERVE 0x200000u
 #define VM_NONLINEAR 0x800000u
 
 /* An area: pages [start, end) of one mm with one kind of backing. */
 struct vma {
 	struct mm *mm;
-	uint32_t start, end;        /* virtual page numbers */
-	uint32_t pgoff;             /* of start, in the file; for anonymous areas, start at creation */
-	uint32_t flags;             /* VM_* */
+	uint32_t start, end; /* virtual page numbers */
+	uint32_t pgoff;      /* of start, in the file; for anonymous areas, start at creation */
+	uint32_t flags;      /* VM_* */
 	struct address_space *file; /* NULL: private anonymous */
-	bool anon;                  /* has had an anonymous page, here or before a split, move or fork */
+	bool anon; /* has had an anonymous page, here or before a split, move or fork */
 	RB_ENTRY(vma) tree;
-	struct vma *next, *prev;    /* by address */
-	TAILQ_ENTRY(vma) shared;    /* file->i_mmap */
+	struct vma *next, *prev; /* by address */
+	TAILQ_ENTRY(vma) shared; /* file->i_mmap */
 
 	/* backend */
 	void *rmap;
@@ -159,22 +159,22 @@ struct pgd {
 };
 
 struct mm {
-	uint32_t id;               /* the process slot it was made for, 0.. */
+	uint32_t id; /* the process slot it was made for, 0.. */
 	struct vma_tree vmas;
-	struct vma *first;         /* lowest area */
-	struct vma *cache;         /* last find_vma hit, or NULL */
+	struct vma *first; /* lowest area */
+	struct vma *cache; /* last find_vma hit, or NULL */
 	uint32_t map_count;
 	struct pgd *pgd;
 	struct pmd_table *pmd[PGD_ENTRIES]; /* host shortcut; NULL for kernel entries */
-	uint32_t nr_ptes;          /* page-table pages of the lowest level */
-	uint32_t rss;              /* present entries of tracked pages */
-	uint32_t total_vm;         /* pages in areas */
+	uint32_t nr_ptes;                   /* page-table pages of the lowest level */
+	uint32_t rss;                       /* present entries of tracked pages */
+	uint32_t total_vm;                  /* pages in areas */
 	uint32_t locked_vm;
-	uint32_t start_brk, brk;   /* vpn */
-	uint32_t free_area_cache;  /* where the search for a free range starts, vpn */
-	TAILQ_ENTRY(mm) link;      /* machine's list of mms, oldest first */
+	uint32_t start_brk, brk;  /* vpn */
+	uint32_t free_area_cache; /* where the search for a free range starts, vpn */
+	TAILQ_ENTRY(mm) link;     /* machine's list of mms, oldest first */
 
-	void *rmap;                /* backend */
+	void *rmap; /* backend */
 };
 TAILQ_HEAD(mm_list, mm);
 
@@ -185,16 +185,17 @@ enum file_kind {
 
 /* A file's page cache and the areas that map it. */
 struct address_space {
-	uint32_t id;             /* file number, or a serial for shared anonymous memory */
+	uint32_t id; /* file number, or a serial for shared anonymous memory */
 	enum file_kind kind;
-	bool unlinked;           /* shared anonymous: goes with its last area */
-	uint32_t npages;         /* size */
-	uint32_t boot_pages;     /* pages below hold their token of boot until stored or cut off */
-	uint32_t nrcached;       /* pages in the cache */
-	uint32_t users;          /* areas that map it, + 1 while it has a name */
-	struct radix_node *pages;  /* pgoff -> struct page * */
-	struct radix_node *store;  /* FILE_DISK: pgoff -> token on disk. FILE_SHMEM: pgoff -> swap entry */
-	struct vma_list i_mmap;  /* its areas, oldest first */
+	bool unlinked;            /* shared anonymous: goes with its last area */
+	uint32_t npages;          /* size */
+	uint32_t boot_pages;      /* pages below hold their token of boot until stored or cut off */
+	uint32_t nrcached;        /* pages in the cache */
+	uint32_t users;           /* areas that map it, + 1 while it has a name */
+	struct radix_node *pages; /* pgoff -> struct page * */
+	struct radix_node
+		*store; /* FILE_DISK: pgoff -> token on disk. FILE_SHMEM: pgoff -> swap entry */
+	struct vma_list i_mmap; /* its areas, oldest first */
 	TAILQ_ENTRY(address_space) link;
 };
 

@@ -231,8 +231,8 @@ uint32_t machine_cacheline(const struct machine *machine);
 
 /* Visit the present entries of VMA in [FIRST, LAST), low to high. For designs that must
  * find pages from an area; the cost is counted as probes. */
-typedef void rmap_each_fn(struct machine *machine, struct page *page, uint32_t vpn,
-			  struct ptep pte, void *arg);
+typedef void rmap_each_fn(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
+			  void *arg);
 void rmap_each_mapped(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
 		      rmap_each_fn *each, void *arg);
 

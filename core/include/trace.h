@@ -20,12 +20,12 @@
 
 #define TRACE_FORMAT_VERSION 1
 
-#define PROC_MAX 32    /* process slots p0..p31; p0 exists at boot */
-#define REGION_MAX 32  /* names r0..r31 for addresses that ops return */
+#define PROC_MAX    32 /* process slots p0..p31; p0 exists at boot */
+#define REGION_MAX  32 /* names r0..r31 for addresses that ops return */
 #define OP_ARGS_MAX 8
 
 /* Page w0 of the window that text traces name pages in: w3 is 0x60003000. */
-#define WINDOW_BASE 0x60000000u
+#define WINDOW_BASE  0x60000000u
 #define WINDOW_PAGES 256u
 
 /* Generate operand lists A1..A8 as (KIND, name) pairs. */
@@ -47,30 +47,36 @@ enum operand_kind {
 };
 
 #define REGION_NONE 0xffu
-#define LEN_MAX 0xfffffu /* the most pages an i386 address space has, less one */
+#define LEN_MAX     0xfffffu /* the most pages an i386 address space has, less one */
 
 /* Our own values: names and bits are stable parts of the trace format. */
-#define OP_PROT_NONE 0u
-#define OP_PROT_READ 1u
+#define OP_PROT_NONE  0u
+#define OP_PROT_READ  1u
 #define OP_PROT_WRITE 2u
-#define OP_PROT_EXEC 4u
-#define OP_PROT_MASK 7u
+#define OP_PROT_EXEC  4u
+#define OP_PROT_MASK  7u
 
-#define OP_MAP_SHARED 1u     /* else private */
-#define OP_MAP_ANON 2u       /* else operand `file` */
-#define OP_MAP_FIXED 4u
-#define OP_MAP_POPULATE 8u
-#define OP_MAP_LOCKED 16u
+#define OP_MAP_SHARED    1u /* else private */
+#define OP_MAP_ANON      2u /* else operand `file` */
+#define OP_MAP_FIXED     4u
+#define OP_MAP_POPULATE  8u
+#define OP_MAP_LOCKED    16u
 #define OP_MAP_GROWSDOWN 32u
 #define OP_MAP_NORESERVE 64u
-#define OP_MAP_MASK 127u
+#define OP_MAP_MASK      127u
 
 #define OP_MREMAP_MAYMOVE 1u
-#define OP_MREMAP_FIXED 2u
-#define OP_MREMAP_MASK 3u
+#define OP_MREMAP_FIXED   2u
+#define OP_MREMAP_MASK    3u
 
-enum op_advice { ADVICE_NORMAL, ADVICE_RANDOM, ADVICE_SEQUENTIAL, ADVICE_WILLNEED, ADVICE_DONTNEED,
-		 NR_ADVICE };
+enum op_advice {
+	ADVICE_NORMAL,
+	ADVICE_RANDOM,
+	ADVICE_SEQUENTIAL,
+	ADVICE_WILLNEED,
+	ADVICE_DONTNEED,
+	NR_ADVICE
+};
 
 #define OP(name, operands, help) OP_##name,
 enum op_code {
@@ -84,12 +90,12 @@ enum op_code {
  * a byte address, or, if bit i of refs is set, region << 24 | page offset (0..0xffffff).
  */
 struct op {
-	uint8_t code;          /* enum op_code */
-	uint8_t refs;          /* bit per operand: a region reference */
-	uint16_t fail_nth;     /* fail the n-th engine allocation of this op; 0: none */
-	uint16_t fail_meta;    /* fail the n-th allocation of the backend in this op; 0: none */
-	uint16_t reclaim_nth;  /* run reclaim at the n-th engine allocation; 0: never */
-	uint32_t serial;       /* position in the trace; a write stores token TOKEN_WRITE | serial */
+	uint8_t code;         /* enum op_code */
+	uint8_t refs;         /* bit per operand: a region reference */
+	uint16_t fail_nth;    /* fail the n-th engine allocation of this op; 0: none */
+	uint16_t fail_meta;   /* fail the n-th allocation of the backend in this op; 0: none */
+	uint16_t reclaim_nth; /* run reclaim at the n-th engine allocation; 0: never */
+	uint32_t serial;      /* position in the trace; a write stores token TOKEN_WRITE | serial */
 	uint32_t args[OP_ARGS_MAX];
 };
 
@@ -119,7 +125,8 @@ struct op_word {
 };
 /* The words operands of KIND are written with, ending with name NULL; none: an empty list. */
 const struct op_word *op_words(enum operand_kind kind);
-/* What KIND is called ("process"), and how such an operand is written, in a few words of markdown. */
+/* What KIND is called ("process"), and how such an operand is written, in a few words of markdown.
+ */
 const char *op_kind_name(enum operand_kind kind);
 const char *op_kind_help(enum operand_kind kind);
 /* "[region =] mmap proc addr len prot flags [file pgoff]". Returns what snprintf would. */
@@ -137,8 +144,8 @@ struct result {
 	uint32_t value;
 	uint64_t token;
 };
-#define RES_SEGV 1000
-#define RES_BUS 1001
+#define RES_SEGV           1000
+#define RES_BUS            1001
 #define RES_IS_SIGNAL(err) ((err) >= RES_SEGV)
 
 /* The outcome of an op of kind CODE as the text form writes an expected one: "ok", "EINVAL",
@@ -150,8 +157,11 @@ enum { UNMAP_SUCCESS, UNMAP_AGAIN, UNMAP_FAIL };
 
 /* Tokens: who wrote a page's content. 0 is the zero page's. */
 #define TOKEN_WRITE (1ull << 62) /* | op serial */
-#define TOKEN_FILE (2ull << 62)  /* | file id << 32 | page offset: never written since boot */
-static inline uint64_t token_write(uint32_t serial) { return TOKEN_WRITE | serial; }
+#define TOKEN_FILE  (2ull << 62) /* | file id << 32 | page offset: never written since boot */
+static inline uint64_t token_write(uint32_t serial)
+{
+	return TOKEN_WRITE | serial;
+}
 static inline uint64_t token_file(uint32_t file, uint32_t pgoff)
 {
 	return TOKEN_FILE | (uint64_t)file << 32 | pgoff;
@@ -166,8 +176,9 @@ void op_bind(const struct op *op, const struct result *result, uint32_t regions[
 /* ---- expectations: text lines that make a trace a test -------------------------- */
 
 enum expect_kind {
-	EXPECT_RESULT,  /* after op `at`: its result is ERR (and VALUE / TOKEN if has_value / has_token) */
-	EXPECT_PAGES,   /* after op `at`: page states of PROC from VPN on are TEXT (see machine.h) */
+	EXPECT_RESULT, /* after op `at`: its result is ERR (and VALUE / TOKEN if has_value /
+			  has_token) */
+	EXPECT_PAGES,  /* after op `at`: page states of PROC from VPN on are TEXT (see machine.h) */
 	EXPECT_MAPPERS, /* after op `at`: the frame at PROC, VPN is mapped by COUNT entries */
 	EXPECT_CLEAN,   /* the whole trace: nothing is found */
 	EXPECT_FINDING, /* the whole trace: the finding's signature is TEXT */
@@ -177,8 +188,8 @@ enum expect_kind {
 
 struct expect {
 	enum expect_kind kind;
-	uint32_t at;     /* index of the op it follows; UINT32_MAX: before the first */
-	uint32_t line;   /* where it stood in the text, for messages */
+	uint32_t at;   /* index of the op it follows; UINT32_MAX: before the first */
+	uint32_t line; /* where it stood in the text, for messages */
 	uint32_t proc, vpn, count;
 	int32_t err;
 	bool has_value, has_token; /* not both */
@@ -188,7 +199,7 @@ struct expect {
 };
 
 /* Limits of the text form. */
-#define TRACE_OPS_MAX 1000000u
+#define TRACE_OPS_MAX  1000000u
 #define TRACE_TEXT_MAX (16u << 20)
 #define TRACE_LINE_MAX 4096u
 

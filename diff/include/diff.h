@@ -44,7 +44,7 @@ struct mapping {
 };
 
 #define FINDING_SET_MAX 32
-#define SIGNATURE_MAX 96
+#define SIGNATURE_MAX   96
 
 /*
  * A judged disagreement. The signature is stable: check, op, subject and what kind of
@@ -53,14 +53,14 @@ struct mapping {
  */
 struct finding {
 	enum diff_check check;
-	uint32_t op_index;           /* nr_ops: at the end of the trace */
-	enum op_code op;             /* NR_OPS: at the end */
-	const char *subject;         /* backend name, or "model" */
-	const char *against;         /* backend name, "census", "model" or "recount" */
-	char detail[32];             /* the signature's last part: "missed", "twice", "stale", ... */
+	uint32_t op_index;   /* nr_ops: at the end of the trace */
+	enum op_code op;     /* NR_OPS: at the end */
+	const char *subject; /* backend name, or "model" */
+	const char *against; /* backend name, "census", "model" or "recount" */
+	char detail[32];     /* the signature's last part: "missed", "twice", "stale", ... */
 	char signature[SIGNATURE_MAX];
-	char message[256];           /* one sentence for people */
-	struct mapping page;         /* the page in question; proc UINT32_MAX: none */
+	char message[256];   /* one sentence for people */
+	struct mapping page; /* the page in question; proc UINT32_MAX: none */
 	struct mapping found[FINDING_SET_MAX], expected[FINDING_SET_MAX];
 	uint32_t nr_found, nr_expected; /* may exceed FINDING_SET_MAX: the rest is not shown */
 };
@@ -68,9 +68,9 @@ struct finding {
 struct diff_options {
 	const struct rmap_ops *backends[DIFF_SUBJECTS_MAX];
 	uint32_t nr_backends;
-	bool model;            /* judge against the model too */
-	uint32_t check_every;  /* full recount every k ops, and at the end; 0: only at the end */
-	uint32_t canary;       /* n > 0: pretend a disagreement at op n - 1 (tests the way out) */
+	bool model;           /* judge against the model too */
+	uint32_t check_every; /* full recount every k ops, and at the end; 0: only at the end */
+	uint32_t canary;      /* n > 0: pretend a disagreement at op n - 1 (tests the way out) */
 };
 /* All backends of backends.def, model, recount every 16 ops. */
 void diff_options_init(struct diff_options *options);

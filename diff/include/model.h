@@ -23,15 +23,15 @@ void model_reset(struct model *model, const struct machine_config *config);
 
 enum model_verdict {
 	MODEL_AGREES,
-	MODEL_ABSTAINS, /* the manual pages leave it open (WHY names the excuse); state adopted */
+	MODEL_ABSTAINS,  /* the manual pages leave it open (WHY names the excuse); state adopted */
 	MODEL_DISAGREES, /* WHY says what was expected */
-	MODEL_LOST,     /* a failed op left an unspecified range; model_adopt() must be called for it */
+	MODEL_LOST, /* a failed op left an unspecified range; model_adopt() must be called for it */
 };
 
 /* Which layout facts the model needs from a subject: used only after MODEL_LOST. */
-#define MODEL_AREA_SHARED 8u
+#define MODEL_AREA_SHARED    8u
 #define MODEL_AREA_GROWSDOWN 0x100u
-#define MODEL_AREA_LOCKED 0x2000u
+#define MODEL_AREA_LOCKED    0x2000u
 struct model_area {
 	uint32_t start, end; /* vpn */
 	uint32_t vm_flags;   /* VM_* of mm_types.h as plain numbers: READ 1, WRITE 2, EXEC 4 and the
@@ -49,8 +49,8 @@ enum model_verdict model_step(struct model *model, const struct op *op, const st
 			      bool alloc_failed, char *why, size_t why_size);
 
 /*
- * After MODEL_LOST: the layout of PROC over the vpns that model_lost_range() names is now AREAS[0..n),
- * clipped to the range. Contents that survive by the model's own knowledge are kept.
+ * After MODEL_LOST: the layout of PROC over the vpns that model_lost_range() names is now
+ * AREAS[0..n), clipped to the range. Contents that survive by the model's own knowledge are kept.
  */
 void model_lost_range(const struct model *model, uint32_t *proc, uint32_t *first, uint32_t *last);
 void model_adopt(struct model *model, const struct model_area *areas, size_t n);

@@ -98,7 +98,8 @@ static int conform_one(const char *path, const struct arguments *arguments)
 	int err;
 
 	if (!kernel) {
-		fprintf(stderr, "rmapfuzz conform: %s: its name does not say 2.6.6 or 2.6.7\n", path);
+		fprintf(stderr, "rmapfuzz conform: %s: its name does not say 2.6.6 or 2.6.7\n",
+			path);
 		return CLI_USAGE;
 	}
 	log = cli_read_file(path, &size);
@@ -120,10 +121,15 @@ static int conform_one(const char *path, const struct arguments *arguments)
 int cmd_conform(int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse_option, "LOG...",
-		"Replay recordings of real kernels (corpus/real-2.6/) and compare results, contents, "
+		options,
+		parse_option,
+		"LOG...",
+		"Replay recordings of real kernels (corpus/real-2.6/) and compare results, "
+		"contents, "
 		"page states, sharing and map counts after every operation.",
-		NULL, NULL, NULL};
+		NULL,
+		NULL,
+		NULL};
 	struct arguments arguments = {0};
 	int status = CLI_OK;
 
