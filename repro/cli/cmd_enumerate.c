@@ -1,18 +1,18 @@
 /*
  * rmapfuzz enumerate: every trace up to a stated depth over a small world.
  */
-#include <argp.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
 #include "enumerate.h"
+#include "options.h"
 
 struct arguments {
 	struct enumerate_options search;
 	bool list, as_json, quiet;
-	bool machine;
+	struct cli_lockstep lockstep;
+	struct cli_machine machine;
 	const char *path; /* of a trace that all others begin with */
 	struct trace after;
 	const char *write; /* where a finding's trace goes */
@@ -22,14 +22,12 @@ struct arguments {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum { KEY_MACHINE = 256, KEY_PAGES, KEY_JSON, KEY_LIST, KEY_WRITE, KEY_EVERY, KEY_AFTER };
+enum { KEY_PAGES = 256, KEY_JSON, KEY_LIST, KEY_WRITE, KEY_EVERY, KEY_AFTER };
 
 static const struct argp_option options[] = {
 	{"depth", 'd', "N", 0, "traces of up to N operations (default 3)", 0},
 	{"procs", 'p', "N", 0, "of up to N processes (default 2)", 0},
 	{"pages", KEY_PAGES, "N", 0, "in a window of N pages (default 3)", 0},
-	{"backends", 'b', "A,B,...", 0, "only these reverse maps (default: all)", 0},
-	{"machine", KEY_MACHINE, "MACHINE", 0, "a preset, and what differs (default: tiny)", 0},
 	{"after", KEY_AFTER, "FILE", 0,
 	 "begin all traces with those operations, on that machine (do not count in the depth)", 0},
 	{"every-trace", KEY_EVERY, NULL, 0,
@@ -57,9 +55,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
 	struct enumerate_options *search = &arguments->search;
-	char error[160];
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->lockstep;
+		state->child_inputs[1] = &arguments->machine;
+		break;
 	case 'd':
 		search->depth = number(state, "depth", arg, 0, ENUMERATE_DEPTH_MAX);
 		break;
@@ -68,15 +69,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_PAGES:
 		search->pages = number(state, "pages", arg, 1, ENUMERATE_PAGES_MAX);
-		break;
-	case 'b':
-		if (cli_parse_backends(arg, &search->diff, error, sizeof(error)))
-			argp_error(state, "%s", error);
-		break;
-	case KEY_MACHINE:
-		if (machine_config_parse(&search->config, arg, error, sizeof(error)))
-			argp_error(state, "--machine: %s", error);
-		arguments->machine = true;
 		break;
 	case KEY_AFTER:
 		arguments->path = arg;
@@ -211,7 +203,7 @@ static int load_beginning(struct arguments *arguments)
 	if (!arguments->path)
 		return CLI_OK;
 	status = cli_load_trace(arguments->path, CLI_GUESS, &arguments->after);
-	if (!arguments->machine)
+	if (!arguments->machine.given)
 		search->config = arguments->after.config;
 	search->after = &arguments->after;
 	return status;
@@ -240,9 +232,12 @@ static int list_ops(const struct arguments *arguments, struct trace *trace)
 
 int cmd_enumerate(int argc, char **argv)
 {
+	static const struct argp_child children[] = {
+		{.argp = &cli_backends_argp}, {.argp = &cli_machine_argp}, {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
+		.children = children,
 		.doc = "Run every trace up to a stated depth over a small world on all backends in "
 		       "lockstep, going on from equal states once. Stops at the first finding, "
 		       "with status 1; no shorter trace has one."};
@@ -254,6 +249,9 @@ int cmd_enumerate(int argc, char **argv)
 	arguments.search.level_done = level_done;
 	arguments.search.arg = &arguments;
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	arguments.search.diff = arguments.lockstep.diff;
+	if (arguments.machine.given)
+		arguments.search.config = arguments.machine.config;
 	status = load_beginning(&arguments);
 	trace_init(&trace, &arguments.search.config);
 	if (status == CLI_OK && arguments.list)

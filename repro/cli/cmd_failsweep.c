@@ -1,18 +1,17 @@
 /*
  * rmapfuzz failsweep: traces, once for every allocation in them, failing that one.
  */
-#include <argp.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
 #include "failsweep.h"
+#include "options.h"
 
 struct arguments {
-	struct diff_options diff;
-	struct machine_config config;
-	bool override_machine, as_json, quiet;
+	struct cli_lockstep lockstep;
+	struct cli_machine machine;
+	bool as_json, quiet;
 	const char *write; /* where the first finding's trace goes */
 	char **paths;
 	int nr_paths;
@@ -30,14 +29,9 @@ struct sweep {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum { KEY_MACHINE = 256, KEY_EVERY, KEY_WRITE, KEY_JSON };
+enum { KEY_WRITE = 256, KEY_JSON };
 
 static const struct argp_option options[] = {
-	{"backends", 'b', "A,B,...", 0, "only these reverse maps (default: all)", 0},
-	{"machine", KEY_MACHINE, "MACHINE", 0, "instead of the traces' own", 0},
-	{"check-every", KEY_EVERY, "K", 0,
-	 "recompute everything every K operations, and at the end (default 16; 0: only at the end)",
-	 0},
 	{"write", KEY_WRITE, "FILE", 0, "write the trace of the first finding to FILE", 0},
 	{"json", KEY_JSON, NULL, 0, "print results as JSON", 0},
 	{"quiet", 'q', NULL, 0, "print failures only", 0},
@@ -47,23 +41,11 @@ static const struct argp_option options[] = {
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
-	uint64_t number;
-	char error[160];
 
 	switch (key) {
-	case 'b':
-		if (cli_parse_backends(arg, &arguments->diff, error, sizeof(error)))
-			argp_error(state, "%s", error);
-		break;
-	case KEY_MACHINE:
-		if (machine_config_parse(&arguments->config, arg, error, sizeof(error)))
-			argp_error(state, "--machine: %s", error);
-		arguments->override_machine = true;
-		break;
-	case KEY_EVERY:
-		if (cli_parse_number(arg, UINT32_MAX, &number))
-			argp_error(state, "--check-every wants a number, not \"%s\"", arg);
-		arguments->diff.check_every = (uint32_t)number;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->lockstep;
+		state->child_inputs[1] = &arguments->machine;
 		break;
 	case KEY_WRITE:
 		arguments->write = arg;
@@ -164,8 +146,8 @@ static int sweep_file(struct sweep *sweep, const char *path)
 		sweep->failed++;
 		return status;
 	}
-	if (sweep->arguments->override_machine)
-		sweep->trace.config = sweep->arguments->config;
+	if (sweep->arguments->machine.given)
+		sweep->trace.config = sweep->arguments->machine.config;
 	found = failsweep(sweep->diff, &sweep->trace, &stats, &sweep->failing, &finding);
 	sweep->total.runs += stats.runs;
 	sweep->total.engine += stats.engine;
@@ -210,9 +192,12 @@ static int print_total(struct sweep *sweep)
 
 int cmd_failsweep(int argc, char **argv)
 {
+	static const struct argp_child children[] = {
+		{.argp = &cli_lockstep_argp}, {.argp = &cli_machine_argp}, {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
+		.children = children,
 		.args_doc = "FILE...",
 		.doc = "Run each trace once for every allocation in it, the engine's and the "
 		       "backends', failing that one, on all backends in lockstep. The report names "
@@ -222,9 +207,8 @@ int cmd_failsweep(int argc, char **argv)
 	struct sweep sweep = {.arguments = &arguments};
 	int status = CLI_OK;
 
-	diff_options_init(&arguments.diff);
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-	sweep.diff = diff_create(&arguments.diff);
+	sweep.diff = diff_create(&arguments.lockstep.diff);
 	trace_init(&sweep.trace, &machine_presets[0].config);
 	trace_init(&sweep.failing, &machine_presets[0].config);
 	sweep.json = arguments.as_json ? json_array() : NULL;

@@ -1,7 +1,6 @@
 /*
  * rmapfuzz minimize FILE: the shortest, plainest trace that shows the same finding.
  */
-#include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -9,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
 #include "minimize.h"
+#include "options.h"
 
 #define PROGRESS_EVERY 64 /* runs */
 
@@ -18,7 +17,7 @@ struct arguments {
 	const char *input, *output;
 	enum cli_form form;
 	struct minimize_options minimize;
-	bool some_backends; /* not all of them */
+	struct cli_lockstep lockstep;
 };
 
 /* What is printed. */
@@ -30,52 +29,29 @@ struct minimized {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum { KEY_BYTES = 256, KEY_TEXT, KEY_EVERY, KEY_CANARY };
+enum { KEY_BYTES = 256, KEY_TEXT };
 
 static const struct argp_option options[] = {
 	{"out", 'o', "FILE", 0, "write to FILE (default: standard output)", 0},
 	{"signature", 's', "SIGNATURE", 0, "what FILE must show (default: whatever it shows)", 0},
-	{"backends", 'b', "A,B,...", 0, "only these reverse maps (default: all)", 0},
-	{"check-every", KEY_EVERY, "K", 0,
-	 "recompute everything every K operations, and at the end (default 16; 0: only at the end)",
-	 0},
-	{"canary", KEY_CANARY, "N", 0, "pretend a disagreement at operation N (from 1)", 0},
 	{"bytes", KEY_BYTES, NULL, 0, "FILE is in the byte form, whatever it looks like", 0},
 	{"text", KEY_TEXT, NULL, 0, "FILE is in the text form, whatever it looks like", 0},
 	{0},
 };
 
-static uint32_t number(struct argp_state *state, const char *what, const char *arg)
-{
-	uint64_t n = 0;
-
-	if (cli_parse_number(arg, UINT32_MAX, &n))
-		argp_error(state, "%s wants a number, not \"%s\"", what, arg);
-	return (uint32_t)n;
-}
-
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
-	char error[160];
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->lockstep;
+		break;
 	case 'o':
 		arguments->output = arg;
 		break;
 	case 's':
 		arguments->minimize.signature = arg;
-		break;
-	case 'b':
-		if (cli_parse_backends(arg, &arguments->minimize.diff, error, sizeof(error)))
-			argp_error(state, "%s", error);
-		arguments->some_backends = true;
-		break;
-	case KEY_EVERY:
-		arguments->minimize.diff.check_every = number(state, "--check-every", arg);
-		break;
-	case KEY_CANARY:
-		arguments->minimize.diff.canary = number(state, "--canary", arg);
 		break;
 	case KEY_BYTES:
 		arguments->form = CLI_BYTES;
@@ -128,18 +104,10 @@ static void show_progress(const struct minimize_report *report, void *arg)
 /* What replay must be told to see the same. */
 static void print_options(const struct arguments *arguments, FILE *out)
 {
-	const struct diff_options *diff = &arguments->minimize.diff;
-	char names[256];
-
-	if (!arguments->some_backends && diff->check_every == 16)
+	if (cli_lockstep_is_default(&arguments->lockstep))
 		return;
 	fputs("# with:", out);
-	if (arguments->some_backends) {
-		cli_backend_names(diff, ",", names, sizeof(names));
-		fprintf(out, " --backends %s", names);
-	}
-	if (diff->check_every != 16)
-		fprintf(out, " --check-every %" PRIu32, diff->check_every);
+	cli_lockstep_print(&arguments->lockstep, out);
 	fputc('\n', out);
 }
 
@@ -240,9 +208,11 @@ static int run(struct arguments *arguments, const char *text, size_t size, struc
 
 int cmd_minimize(int argc, char **argv)
 {
+	static const struct argp_child children[] = {{.argp = &cli_lockstep_argp}, {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
+		.children = children,
 		.args_doc = "FILE",
 		.doc = "Print the shortest, plainest trace that shows the same finding as FILE "
 		       "(\"-\": standard input), to the letter of its signature. An interrupt "
@@ -258,6 +228,7 @@ int cmd_minimize(int argc, char **argv)
 
 	minimize_options_init(&arguments.minimize);
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	arguments.minimize.diff = arguments.lockstep.diff;
 	text = cli_read_file(arguments.input, &size);
 	if (!text)
 		return CLI_USAGE;

@@ -4,21 +4,19 @@
  * A directory stands for all traces below it, by name: *.trace, *.bin, and names without an
  * extension, as fuzzers give them.
  */
-#include <argp.h>
 #include <fts.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli.h"
+#include "options.h"
 
 #define PICTURE_PAGES 64
 
 struct arguments {
-	struct diff_options diff;
-	struct machine_config config;
-	bool override_machine;
+	struct cli_lockstep lockstep;
+	struct cli_machine machine;
 	enum cli_form form;
 	const char *expect; /* a signature that must appear */
 	bool show, hash, json, quiet;
@@ -39,14 +37,9 @@ struct replay {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum { KEY_MACHINE = 256, KEY_EXPECT, KEY_TRACE, KEY_BYTES, KEY_HASH, KEY_JSON, KEY_EVERY };
+enum { KEY_EXPECT = 256, KEY_TRACE, KEY_BYTES, KEY_HASH, KEY_JSON };
 
 static const struct argp_option options[] = {
-	{"backends", 'b', "A,B,...", 0, "only these reverse maps (default: all)", 0},
-	{"machine", KEY_MACHINE, "MACHINE", 0, "instead of the traces' own", 0},
-	{"check-every", KEY_EVERY, "K", 0,
-	 "recompute everything every K operations, and at the end (default 16; 0: only at the end)",
-	 0},
 	{"expect", KEY_EXPECT, "SIGNATURE", 0, "succeed if exactly this finding appears", 0},
 	{"trace", KEY_TRACE, NULL, 0, "print each operation, its result and what changed", 0},
 	{"bytes", KEY_BYTES, NULL, 0, "files are in the byte form, whatever they look like", 0},
@@ -59,23 +52,11 @@ static const struct argp_option options[] = {
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
-	uint64_t number;
-	char error[160];
 
 	switch (key) {
-	case 'b':
-		if (cli_parse_backends(arg, &arguments->diff, error, sizeof(error)))
-			argp_error(state, "%s", error);
-		break;
-	case KEY_MACHINE:
-		if (machine_config_parse(&arguments->config, arg, error, sizeof(error)))
-			argp_error(state, "--machine: %s", error);
-		arguments->override_machine = true;
-		break;
-	case KEY_EVERY:
-		if (cli_parse_number(arg, UINT32_MAX, &number))
-			argp_error(state, "--check-every wants a number, not \"%s\"", arg);
-		arguments->diff.check_every = (uint32_t)number;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->lockstep;
+		state->child_inputs[1] = &arguments->machine;
 		break;
 	case KEY_EXPECT:
 		arguments->expect = arg;
@@ -249,8 +230,8 @@ static void replay_file(struct replay *replay, const char *path)
 		worsen(replay, status);
 		return;
 	}
-	if (arguments->override_machine)
-		replay->trace.config = arguments->config;
+	if (arguments->machine.given)
+		replay->trace.config = arguments->machine.config;
 	if (arguments->show)
 		show_trace(replay);
 	if (run_trace(replay, path)) {
@@ -322,8 +303,11 @@ static void replay_path(struct replay *replay, char *path)
 
 int cmd_replay(int argc, char **argv)
 {
+	static const struct argp_child children[] = {
+		{.argp = &cli_lockstep_argp}, {.argp = &cli_machine_argp}, {0}};
 	static const struct argp argp = {.options = options,
 					 .parser = parse_option,
+					 .children = children,
 					 .args_doc = "FILE|DIRECTORY|- ...",
 					 .doc = "Run traces on all backends in lockstep and check "
 						"what they expect. Exit status: "
@@ -333,9 +317,8 @@ int cmd_replay(int argc, char **argv)
 	struct arguments arguments = {.form = CLI_GUESS};
 	struct replay replay = {.arguments = &arguments};
 
-	diff_options_init(&arguments.diff);
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-	replay.diff = diff_create(&arguments.diff);
+	replay.diff = diff_create(&arguments.lockstep.diff);
 	trace_init(&replay.trace, &machine_presets[0].config);
 	replay.json = arguments.json ? json_array() : NULL;
 	for (int i = 0; i < arguments.nr_paths; i++)

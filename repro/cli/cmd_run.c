@@ -4,7 +4,6 @@
  * Trace i has a seed of its own, and trace 0's is --seed itself; so whatever trace finds something,
  * `run --seed ITS-SEED --traces 1` and the other options does it again.
  */
-#include <argp.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "options.h"
 
 /* An odd number with no pattern: the seeds of two runs do not meet. */
 #define SEED_STEP        0x9e3779b97f4a7c15ull
@@ -22,7 +21,7 @@
 enum machine_choice { MACHINE_ONE, MACHINE_ALL, MACHINE_RANDOM };
 
 struct arguments {
-	struct diff_options diff;
+	struct cli_lockstep lockstep;
 	struct generate_options generate;
 	struct machine_config config;
 	enum machine_choice choice;
@@ -30,7 +29,7 @@ struct arguments {
 	uint64_t seed, traces;
 	double seconds; /* 0: no limit */
 	const char *out;
-	bool keep_going, json, quiet, hash, all_backends;
+	bool keep_going, json, quiet, hash;
 };
 
 /* One kind of finding. */
@@ -53,32 +52,18 @@ struct run {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum {
-	KEY_MACHINE = 256,
-	KEY_FAULTS,
-	KEY_EVERY,
-	KEY_CANARY,
-	KEY_KEEP,
-	KEY_TIME,
-	KEY_HASH,
-	KEY_JSON
-};
+enum { KEY_MACHINE = 256, KEY_FAULTS, KEY_KEEP, KEY_TIME, KEY_HASH, KEY_JSON };
 
 static const struct argp_option options[] = {
 	{"ops", 'n', "N", 0, "operations per trace (default 64)", 0},
 	{"traces", 't', "N", 0, "traces to run (default 10000)", 0},
 	{"seed", 's', "SEED", 0, "a number, or a git commit's hash (default 1)", 0},
-	{"backends", 'b', "A,B,...", 0, "only these reverse maps (default: all)", 0},
 	{"machine", KEY_MACHINE, "MACHINE", 0,
 	 "a preset, then key=value ...; \"all\" takes the presets in turn, \"random\" at random "
 	 "(default: tiny)",
 	 0},
 	{"faults", KEY_FAULTS, NULL, 0, "allocation failures and reclaim inside operations, too",
 	 0},
-	{"check-every", KEY_EVERY, "K", 0,
-	 "recompute everything every K operations, and at the end (default 16; 0: only at the end)",
-	 0},
-	{"canary", KEY_CANARY, "N", 0, "pretend a disagreement at operation N (from 1)", 0},
 	{"out", 'o', "FILE|DIR", 0, "save the trace that found something here", 0},
 	{"keep-going", KEY_KEEP, NULL, 0, "do not stop at a finding; count signatures", 0},
 	{"time", KEY_TIME, "SECONDS", 0, "stop after so long", 0},
@@ -87,16 +72,6 @@ static const struct argp_option options[] = {
 	{"quiet", 'q', NULL, 0, "print findings only", 0},
 	{0},
 };
-
-static uint64_t number(struct argp_state *state, const char *what, const char *arg, uint64_t max)
-{
-	uint64_t n = 0;
-
-	if (cli_parse_number(arg, max, &n))
-		argp_error(state, "%s wants a number up to %" PRIu64 ", not \"%s\"", what, max,
-			   arg);
-	return n;
-}
 
 static void parse_machine(struct argp_state *state, struct arguments *arguments, const char *arg)
 {
@@ -126,37 +101,28 @@ static double seconds(struct argp_state *state, const char *arg)
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
-	char error[160];
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->lockstep;
+		break;
 	case 'n':
-		arguments->generate.nr_ops = (uint32_t)number(state, "--ops", arg, TRACE_OPS_MAX);
+		arguments->generate.nr_ops =
+			(uint32_t)cli_number(state, "--ops", arg, TRACE_OPS_MAX);
 		break;
 	case 't':
-		arguments->traces = number(state, "--traces", arg, UINT64_MAX);
+		arguments->traces = cli_number(state, "--traces", arg, UINT64_MAX);
 		break;
 	case 's':
 		if (cli_parse_seed(arg, &arguments->seed))
 			argp_error(state, "--seed wants a number or a commit's hash, not \"%s\"",
 				   arg);
 		break;
-	case 'b':
-		if (cli_parse_backends(arg, &arguments->diff, error, sizeof(error)))
-			argp_error(state, "%s", error);
-		arguments->all_backends = false;
-		break;
 	case KEY_MACHINE:
 		parse_machine(state, arguments, arg);
 		break;
 	case KEY_FAULTS:
 		arguments->generate.faults = true;
-		break;
-	case KEY_EVERY:
-		arguments->diff.check_every =
-			(uint32_t)number(state, "--check-every", arg, UINT32_MAX);
-		break;
-	case KEY_CANARY:
-		arguments->diff.canary = (uint32_t)number(state, "--canary", arg, TRACE_OPS_MAX);
 		break;
 	case 'o':
 		arguments->out = arg;
@@ -228,16 +194,9 @@ static void print_command(const struct run *run, uint64_t seed, FILE *out)
 	machine_config_print(&run->trace.config, text, sizeof(text));
 	if (strcmp(text, machine_presets[0].name) != 0)
 		fprintf(out, " --machine '%s'", text);
-	if (!arguments->all_backends) {
-		cli_backend_names(&arguments->diff, ",", text, sizeof(text));
-		fprintf(out, " --backends %s", text);
-	}
 	if (arguments->generate.faults)
 		fputs(" --faults", out);
-	if (arguments->diff.check_every != 16)
-		fprintf(out, " --check-every %" PRIu32, arguments->diff.check_every);
-	if (arguments->diff.canary)
-		fprintf(out, " --canary %" PRIu32, arguments->diff.canary);
+	cli_lockstep_print(&arguments->lockstep, out);
 }
 
 /* What goes into the saved file. */
@@ -476,7 +435,7 @@ static void print_first_line(const struct arguments *arguments)
 
 	if (arguments->quiet)
 		return;
-	cli_backend_names(&arguments->diff, ",", names, sizeof(names));
+	cli_backend_names(&arguments->lockstep.diff, ",", names, sizeof(names));
 	fprintf(stderr,
 		"rmapfuzz run seed=0x%" PRIx64 " ops=%" PRIu32 " traces=%" PRIu64
 		" machine='%s' backends=%s%s version=%s\n",
@@ -486,9 +445,11 @@ static void print_first_line(const struct arguments *arguments)
 
 int cmd_run(int argc, char **argv)
 {
+	static const struct argp_child children[] = {{.argp = &cli_lockstep_argp}, {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
+		.children = children,
 		.doc = "Generate random traces and run each on all backends in lockstep, judging "
 		       "after "
 		       "every operation. Stops at the first finding, with status 1."};
@@ -496,16 +457,14 @@ int cmd_run(int argc, char **argv)
 				      .config = machine_presets[0].config,
 				      .machine = machine_presets[0].name,
 				      .seed = 1,
-				      .traces = 10000,
-				      .all_backends = true};
+				      .traces = 10000};
 	struct run run = {.arguments = &arguments};
 	double spent;
 	int status;
 
-	diff_options_init(&arguments.diff);
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
 	print_first_line(&arguments);
-	run.diff = diff_create(&arguments.diff);
+	run.diff = diff_create(&arguments.lockstep.diff);
 	run.kinds = calloc(SIGNATURES_MAX, sizeof(*run.kinds));
 	if (!run.kinds)
 		return cli_error(CLI_INTERNAL, "out of memory");
