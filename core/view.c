@@ -99,6 +99,43 @@ bool machine_one_area(struct machine *machine, uint32_t proc, uint32_t vpn, uint
 	       npages <= area.end - vpn;
 }
 
+static struct page *mapped_page(struct machine *machine, uint32_t proc, uint32_t vpn)
+{
+	struct page_view view;
+
+	if (!machine_view_page(machine, proc, vpn, &view) || !pte_present(view.pte))
+		return NULL;
+	return pfn_to_page(machine, view.pfn);
+}
+
+struct listing {
+	struct mapper *mappers;
+	size_t n, max;
+};
+
+static enum rmap_answer list_one(struct machine *machine, struct page *page, struct vma *vma,
+				 uint32_t vpn, struct ptep pte, void *arg)
+{
+	struct listing *listing = arg;
+
+	if (listing->n < listing->max)
+		listing->mappers[listing->n] = (struct mapper){
+			pte.table && pte.table->mm ? pte.table->mm->id : UINT32_MAX, vpn};
+	listing->n++;
+	return RMAP_KEEP;
+}
+
+size_t machine_mappers(struct machine *machine, uint32_t proc, uint32_t vpn, struct mapper *mappers,
+		       size_t max)
+{
+	struct listing listing = {mappers, 0, max};
+	struct page *page = mapped_page(machine, proc, vpn);
+
+	if (page && !(page->flags & PG_RESERVED))
+		machine->rmap->walk(machine, page, list_one, &listing);
+	return listing.n;
+}
+
 void machine_stats(const struct machine *machine, struct machine_stats *stats)
 {
 	const struct zone *zones = machine->zones;
@@ -124,15 +161,6 @@ void machine_stats(const struct machine *machine, struct machine_stats *stats)
 	stats->lowmem_peak = machine->lowmem_peak > stats->lowmem_used ? machine->lowmem_peak
 								       : stats->lowmem_used;
 	stats->meta_peak = machine->meta_peak;
-}
-
-static struct page *mapped_page(struct machine *machine, uint32_t proc, uint32_t vpn)
-{
-	struct page_view view;
-
-	if (!machine_view_page(machine, proc, vpn, &view) || !pte_present(view.pte))
-		return NULL;
-	return pfn_to_page(machine, view.pfn);
 }
 
 void machine_pin(struct machine *machine, uint32_t proc, uint32_t vpn)

@@ -118,6 +118,17 @@ struct area_view {
 bool machine_view_area(struct machine *machine, uint32_t proc, uint32_t vpn,
 		       struct area_view *view);
 
+/*
+ * Ask the reverse map, as try_to_unmap would, where the frame at (PROC, VPN) is mapped, and touch
+ * nothing: the first MAX of its answers, in its own order and unverified. Returns how many there
+ * are; 0 also if no frame that it knows is mapped there.
+ */
+struct mapper {
+	uint32_t mm, vpn; /* mm->id; UINT32_MAX: the entry is in no table in use */
+};
+size_t machine_mappers(struct machine *machine, uint32_t proc, uint32_t vpn, struct mapper *mappers,
+		       size_t max);
+
 bool machine_proc_alive(const struct machine *machine, uint32_t proc);
 /* True if [vpn, vpn + npages) lies inside one area of PROC. */
 bool machine_one_area(struct machine *machine, uint32_t proc, uint32_t vpn, uint32_t npages);

@@ -11,12 +11,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "metamorph.h"
 #include "options.h"
 
 /* An odd number with no pattern: the seeds of two runs do not meet. */
 #define SEED_STEP        0x9e3779b97f4a7c15ull
 #define SIGNATURES_MAX   1000
 #define PROGRESS_SECONDS 0.2
+#define METAMORPH_EVERY  16 /* ops */
 
 enum machine_choice { MACHINE_ONE, MACHINE_ALL, MACHINE_RANDOM };
 
@@ -29,7 +31,7 @@ struct arguments {
 	uint64_t seed, traces;
 	double seconds; /* 0: no limit */
 	const char *out;
-	bool keep_going, json, quiet, hash;
+	bool keep_going, json, quiet, hash, metamorphic;
 };
 
 /* One kind of finding. */
@@ -41,6 +43,7 @@ struct kind {
 struct run {
 	const struct arguments *arguments;
 	struct diff *diff;
+	struct metamorph *metamorphs[DIFF_SUBJECTS_MAX + 1]; /* --metamorphic: one per backend */
 	struct trace trace;
 	struct kind *kinds;
 	uint32_t nr_kinds;
@@ -52,7 +55,7 @@ struct run {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum { KEY_MACHINE = 256, KEY_FAULTS, KEY_KEEP, KEY_TIME, KEY_HASH, KEY_JSON };
+enum { KEY_MACHINE = 256, KEY_FAULTS, KEY_METAMORPHIC, KEY_KEEP, KEY_TIME, KEY_HASH, KEY_JSON };
 
 static const struct argp_option options[] = {
 	{"ops", 'n', "N", 0, "operations per trace (default 64)", 0},
@@ -63,6 +66,10 @@ static const struct argp_option options[] = {
 	 "(default: tiny)",
 	 0},
 	{"faults", KEY_FAULTS, NULL, 0, "allocation failures and reclaim inside operations, too",
+	 0},
+	{"metamorphic", KEY_METAMORPHIC, NULL, 0,
+	 "then run each trace on each backend alone, and see whether what is done and undone "
+	 "leaves every page mapped where it was",
 	 0},
 	{"out", 'o', "FILE|DIR", 0, "save the trace that found something here", 0},
 	{"keep-going", KEY_KEEP, NULL, 0, "do not stop at a finding; count signatures", 0},
@@ -123,6 +130,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_FAULTS:
 		arguments->generate.faults = true;
+		break;
+	case KEY_METAMORPHIC:
+		arguments->metamorphic = true;
 		break;
 	case 'o':
 		arguments->out = arg;
@@ -196,6 +206,8 @@ static void print_command(const struct run *run, uint64_t seed, FILE *out)
 		fprintf(out, " --machine '%s'", text);
 	if (arguments->generate.faults)
 		fputs(" --faults", out);
+	if (arguments->metamorphic)
+		fputs(" --metamorphic", out);
 	cli_lockstep_print(&arguments->lockstep, out);
 }
 
@@ -324,6 +336,23 @@ static void print_ops(const struct diff_stats *stats)
 	}
 }
 
+/* How often each relation was tried and held, over all backends. */
+static void print_metamorphs(const struct run *run)
+{
+	for (int relation = 0; run->metamorphs[0] && relation < NR_METAMORPH; relation++) {
+		uint64_t held = 0, skipped = 0;
+
+		for (uint32_t i = 0; run->metamorphs[i]; i++) {
+			const struct metamorph_stats *stats = metamorph_stats(run->metamorphs[i]);
+
+			held += stats->held[relation];
+			skipped += stats->skipped[relation];
+		}
+		fprintf(stderr, "there and back by %-9s %8" PRIu64 "  (%" PRIu64 " not judged)\n",
+			metamorph_name((enum metamorph_relation)relation), held, skipped);
+	}
+}
+
 static void print_summary(const struct run *run, double spent)
 {
 	const struct diff_stats *stats = diff_stats(run->diff);
@@ -336,6 +365,7 @@ static void print_summary(const struct run *run, double spent)
 		fprintf(stderr, "excuse %-17s %8" PRIu64 "  (%s)\n",
 			diff_excuse_name((enum diff_excuse)i), stats->excuses[i],
 			diff_excuse_reason((enum diff_excuse)i));
+	print_metamorphs(run);
 	for (uint32_t i = 0; run->arguments->keep_going && i < run->nr_kinds; i++)
 		fprintf(stderr, "%8" PRIu64 "  %s (first: --seed 0x%" PRIx64 ")\n",
 			run->kinds[i].count, run->kinds[i].signature, run->kinds[i].seed);
@@ -403,6 +433,18 @@ static const struct machine_config *choose_machine(const struct arguments *argum
 	return &machine_presets[i % presets].config;
 }
 
+/* In lockstep, and then, if so wished, each backend against itself. */
+static int run_trace(struct run *run, uint64_t seed, struct finding *finding)
+{
+	if (diff_run(run->diff, &run->trace, finding))
+		return 1;
+	for (uint32_t i = 0; run->metamorphs[i]; i++) {
+		if (metamorph_run(run->metamorphs[i], &run->trace, seed, METAMORPH_EVERY, finding))
+			return 1;
+	}
+	return 0;
+}
+
 static int run_traces(struct run *run)
 {
 	const struct arguments *arguments = run->arguments;
@@ -416,7 +458,7 @@ static int run_traces(struct run *run)
 			break;
 		generate_trace(&run->trace, choose_machine(arguments, i, seed), seed,
 			       &arguments->generate);
-		if (diff_run(run->diff, &run->trace, &finding)) {
+		if (run_trace(run, seed, &finding)) {
 			int status = report(run, &finding, seed);
 
 			if (status || !arguments->keep_going)
@@ -469,6 +511,8 @@ int cmd_run(int argc, char **argv)
 	if (!run.kinds)
 		return cli_error(CLI_INTERNAL, "out of memory");
 	trace_init(&run.trace, &arguments.config);
+	for (uint32_t i = 0; arguments.metamorphic && i < arguments.lockstep.diff.nr_backends; i++)
+		run.metamorphs[i] = metamorph_create(arguments.lockstep.diff.backends[i]);
 	run.json = arguments.json ? json_array() : NULL;
 	run.terminal = !arguments.quiet && isatty(STDERR_FILENO);
 	run.start = now();
@@ -483,6 +527,8 @@ int cmd_run(int argc, char **argv)
 	json_decref(run.json);
 	trace_release(&run.trace);
 	free(run.kinds);
+	for (uint32_t i = 0; i < DIFF_SUBJECTS_MAX; i++)
+		metamorph_destroy(run.metamorphs[i]);
 	diff_destroy(run.diff);
 	return status;
 }
