@@ -92,6 +92,8 @@ void diff_begin(struct diff *diff, const struct machine_config *config)
 	if (diff->model)
 		model_reset(diff->model, config);
 	memset(diff->regions, 0, sizeof(diff->regions));
+	if (diff->options.coverage)
+		coverage_begin(diff->options.coverage);
 	diff->reference = diff->subjects;
 	diff->op_index = 0;
 	diff->at_end = false;
@@ -124,6 +126,16 @@ static void apply(struct diff *diff)
 		machine_apply(s->machine, &diff->op, &s->result);
 		s->last = machine_last_op(s->machine);
 		s->events = machine_events(s->machine, &s->nr_events);
+	}
+}
+
+static void follow_coverage(struct diff *diff)
+{
+	for (uint32_t i = 0; diff->options.coverage && i < diff->nr; i++) {
+		const struct subject *s = &diff->subjects[i];
+
+		coverage_follow(diff->options.coverage, i, s->machine, &diff->op, s->events,
+				s->nr_events);
 	}
 }
 
@@ -171,6 +183,7 @@ int diff_step(struct diff *diff, const struct op *op, struct finding *finding)
 	if (op->code == OP_mremap)
 		narrow_mremap(diff);
 	apply(diff);
+	follow_coverage(diff);
 	if (failures)
 		excuse_reference(diff);
 	compare_events(diff);

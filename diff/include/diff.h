@@ -12,6 +12,7 @@
 #ifndef RMAPFUZZ_DIFF_H
 #define RMAPFUZZ_DIFF_H
 
+#include "coverage.h"
 #include "machine.h"
 #include "model.h"
 #include "trace.h"
@@ -71,6 +72,7 @@ struct diff_options {
 	bool model;           /* judge against the model too */
 	uint32_t check_every; /* full recount every k ops, and at the end; 0: only at the end */
 	uint32_t canary;      /* n > 0: pretend a disagreement at op n - 1 (tests the way out) */
+	struct coverage *coverage; /* coverage.h, for nr_backends subjects; NULL: not wanted */
 };
 /* All backends of backends.def, model, recount every 16 ops. */
 void diff_options_init(struct diff_options *options);

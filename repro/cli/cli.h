@@ -31,6 +31,9 @@ enum cli_status {
 #include "commands.def"
 #undef COMMAND
 
+/* The graver of two statuses, in the order none, format version, finding, bad input, internal. */
+int cli_graver(int a, int b);
+
 /* Print "rmapfuzz: ..." and a newline on stderr. Returns STATUS, for `return cli_error(...)`. */
 int cli_error(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -58,6 +61,12 @@ int cli_load_trace(const char *path, enum cli_form form, struct trace *trace);
 /* The same from SIZE bytes at DATA, which were read from PATH and have a NUL behind them. */
 int cli_parse_trace(const char *path, enum cli_form form, const char *data, size_t size,
 		    struct trace *trace);
+/*
+ * Call VISIT with the path of every trace that PATH stands for: itself, or, of a directory, the
+ * traces below it by name: *.trace, *.bin, and names without an extension, as fuzzers give them.
+ * Returns the gravest status; CLI_USAGE, after a message, for a directory without traces.
+ */
+int cli_each_trace(char *path, int (*visit)(const char *path, void *arg), void *arg);
 /* True if SIZE bytes at DATA are printable text. */
 bool cli_is_text(const char *data, size_t size);
 

@@ -134,8 +134,9 @@ static int report(struct sweep *sweep, const char *path, const struct failsweep_
 	return CLI_FINDING;
 }
 
-static int sweep_file(struct sweep *sweep, const char *path)
+static int sweep_file(const char *path, void *arg)
 {
+	struct sweep *sweep = arg;
 	struct failsweep_stats stats = {0};
 	struct finding finding;
 	int status, found;
@@ -165,18 +166,6 @@ static int sweep_file(struct sweep *sweep, const char *path)
 /* ---- all of them
  * ---------------------------------------------------------------------------------
  */
-
-/* The graver of two statuses, in the order none, format version, finding, bad input, internal. */
-static int graver(int a, int b)
-{
-	static const int order[] = {CLI_INTERNAL, CLI_USAGE, CLI_FINDING, CLI_VERSION};
-
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		if (a == order[i] || b == order[i])
-			return order[i];
-	}
-	return CLI_OK;
-}
 
 static int print_total(struct sweep *sweep)
 {
@@ -213,8 +202,8 @@ int cmd_failsweep(int argc, char **argv)
 	trace_init(&sweep.failing, &machine_presets[0].config);
 	sweep.json = arguments.as_json ? json_array() : NULL;
 	for (int i = 0; i < arguments.nr_paths; i++)
-		status = graver(status, sweep_file(&sweep, arguments.paths[i]));
-	status = graver(status, print_total(&sweep));
+		status = cli_graver(status, cli_each_trace(arguments.paths[i], sweep_file, &sweep));
+	status = cli_graver(status, print_total(&sweep));
 	trace_release(&sweep.trace);
 	trace_release(&sweep.failing);
 	diff_destroy(sweep.diff);

@@ -4,11 +4,9 @@
  * A directory stands for all traces below it, by name: *.trace, *.bin, and names without an
  * extension, as fuzzers give them.
  */
-#include <fts.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "options.h"
 
@@ -29,7 +27,6 @@ struct replay {
 	struct diff *diff;
 	struct trace trace;
 	uint32_t passed, failed;
-	int status;
 	json_t *json; /* array of results, or NULL */
 	/* --trace: what was last shown of each process */
 	char picture[PROC_MAX][PICTURE_PAGES + 1];
@@ -87,19 +84,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
-}
-
-/* The gravest of all files' statuses is the command's. */
-static void worsen(struct replay *replay, int status)
-{
-	static const int order[] = {CLI_INTERNAL, CLI_USAGE, CLI_FINDING, CLI_VERSION};
-
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		if (status == order[i] || replay->status == order[i]) {
-			replay->status = order[i];
-			return;
-		}
-	}
 }
 
 /* ---- --trace ----------------------------------------------------------------------------------
@@ -218,8 +202,9 @@ static bool run_trace(struct replay *replay, const char *path)
 	return good;
 }
 
-static void replay_file(struct replay *replay, const char *path)
+static int replay_file(const char *path, void *arg)
 {
+	struct replay *replay = arg;
 	const struct arguments *arguments = replay->arguments;
 	int status;
 
@@ -227,78 +212,18 @@ static void replay_file(struct replay *replay, const char *path)
 	status = cli_load_trace(path, arguments->form, &replay->trace);
 	if (status) {
 		replay->failed++;
-		worsen(replay, status);
-		return;
+		return status;
 	}
 	if (arguments->machine.given)
 		replay->trace.config = arguments->machine.config;
 	if (arguments->show)
 		show_trace(replay);
-	if (run_trace(replay, path)) {
-		replay->passed++;
-	} else {
+	if (!run_trace(replay, path)) {
 		replay->failed++;
-		worsen(replay, CLI_FINDING);
+		return CLI_FINDING;
 	}
-}
-
-/* ---- directories --------------------------------------------------------------------------------
- */
-
-static int by_name(const FTSENT **a, const FTSENT **b)
-{
-	return strcmp((*a)->fts_name, (*b)->fts_name);
-}
-
-static bool is_trace_name(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-
-	return !dot || strcmp(dot, ".trace") == 0 || strcmp(dot, ".bin") == 0;
-}
-
-static void replay_directory(struct replay *replay, char *path)
-{
-	char *const roots[] = {path, NULL};
-	FTS *fts = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
-	uint32_t before = replay->passed + replay->failed;
-	FTSENT *entry;
-
-	if (!fts) {
-		worsen(replay, cli_error(CLI_INTERNAL, "out of memory"));
-		return;
-	}
-	while ((entry = fts_read(fts))) {
-		switch (entry->fts_info) {
-		case FTS_D:
-			if (entry->fts_level > 0 && entry->fts_name[0] == '.')
-				fts_set(fts, entry, FTS_SKIP);
-			break;
-		case FTS_F:
-			if (is_trace_name(entry->fts_name))
-				replay_file(replay, entry->fts_path);
-			break;
-		case FTS_DNR:
-		case FTS_ERR:
-		case FTS_NS:
-			worsen(replay, cli_error(CLI_USAGE, "%s: %s", entry->fts_path,
-						 strerror(entry->fts_errno)));
-			break;
-		}
-	}
-	fts_close(fts);
-	if (replay->passed + replay->failed == before)
-		worsen(replay, cli_error(CLI_USAGE, "%s: there are no traces in it", path));
-}
-
-static void replay_path(struct replay *replay, char *path)
-{
-	struct stat st;
-
-	if (strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		replay_directory(replay, path);
-	else
-		replay_file(replay, path);
+	replay->passed++;
+	return CLI_OK;
 }
 
 int cmd_replay(int argc, char **argv)
@@ -316,19 +241,21 @@ int cmd_replay(int argc, char **argv)
 						"cannot read."};
 	struct arguments arguments = {.form = CLI_GUESS};
 	struct replay replay = {.arguments = &arguments};
+	int status = CLI_OK;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
 	replay.diff = diff_create(&arguments.lockstep.diff);
 	trace_init(&replay.trace, &machine_presets[0].config);
 	replay.json = arguments.json ? json_array() : NULL;
 	for (int i = 0; i < arguments.nr_paths; i++)
-		replay_path(&replay, arguments.paths[i]);
+		status = cli_graver(status,
+				    cli_each_trace(arguments.paths[i], replay_file, &replay));
 	if (replay.json)
-		worsen(&replay, cli_print_json(replay.json));
+		status = cli_graver(status, cli_print_json(replay.json));
 	else
 		fprintf(arguments.hash ? stderr : stdout,
 			"%" PRIu32 " passed, %" PRIu32 " failed\n", replay.passed, replay.failed);
 	trace_release(&replay.trace);
 	diff_destroy(replay.diff);
-	return replay.status;
+	return status;
 }

@@ -31,7 +31,8 @@ struct arguments {
 	uint64_t seed, traces;
 	double seconds; /* 0: no limit */
 	const char *out;
-	bool keep_going, json, quiet, hash, metamorphic;
+	char *corpus; /* traces to run first */
+	bool keep_going, json, quiet, hash, metamorphic, coverage;
 };
 
 /* One kind of finding. */
@@ -55,7 +56,16 @@ struct run {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum { KEY_MACHINE = 256, KEY_FAULTS, KEY_METAMORPHIC, KEY_KEEP, KEY_TIME, KEY_HASH, KEY_JSON };
+enum {
+	KEY_MACHINE = 256,
+	KEY_FAULTS,
+	KEY_METAMORPHIC,
+	KEY_COVERAGE,
+	KEY_KEEP,
+	KEY_TIME,
+	KEY_HASH,
+	KEY_JSON
+};
 
 static const struct argp_option options[] = {
 	{"ops", 'n', "N", 0, "operations per trace (default 64)", 0},
@@ -71,6 +81,9 @@ static const struct argp_option options[] = {
 	 "then run each trace on each backend alone, and see whether what is done and undone "
 	 "leaves every page mapped where it was",
 	 0},
+	{"coverage", KEY_COVERAGE, NULL, 0,
+	 "print, on stdout, how often each kind of mapping was lost in each way", 0},
+	{"corpus", 'c', "DIR|FILE", 0, "run these traces first", 0},
 	{"out", 'o', "FILE|DIR", 0, "save the trace that found something here", 0},
 	{"keep-going", KEY_KEEP, NULL, 0, "do not stop at a finding; count signatures", 0},
 	{"time", KEY_TIME, "SECONDS", 0, "stop after so long", 0},
@@ -130,6 +143,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_FAULTS:
 		arguments->generate.faults = true;
+		break;
+	case 'c':
+		arguments->corpus = arg;
+		break;
+	case KEY_COVERAGE:
+		arguments->coverage = true;
 		break;
 	case KEY_METAMORPHIC:
 		arguments->metamorphic = true;
@@ -378,6 +397,17 @@ static void print_summary(const struct run *run, double spent)
 		fputs("nothing found\n", stderr);
 }
 
+static void print_coverage(const struct run *run)
+{
+	const struct diff_options *diff = &run->arguments->lockstep.diff;
+	const char *names[DIFF_SUBJECTS_MAX];
+
+	for (uint32_t i = 0; i < diff->nr_backends; i++)
+		names[i] = diff->backends[i]->name;
+	if (diff->coverage)
+		coverage_print(diff->coverage, names, stdout);
+}
+
 static json_t *ops_json(const struct diff_stats *stats)
 {
 	json_t *ops = json_object();
@@ -445,6 +475,24 @@ static int run_trace(struct run *run, uint64_t seed, struct finding *finding)
 	return 0;
 }
 
+/* A trace of --corpus; what it expects is replay's business. */
+static int run_file(const char *path, void *arg)
+{
+	struct run *run = arg;
+	struct finding finding;
+	int status;
+
+	trace_clear(&run->trace);
+	status = cli_load_trace(path, CLI_GUESS, &run->trace);
+	if (status || !run_trace(run, run->arguments->seed, &finding))
+		return status;
+	run->findings++;
+	clear_progress(run);
+	fprintf(stderr, "%s:\n", path);
+	finding_print(&finding, &run->trace, stderr);
+	return CLI_FINDING;
+}
+
 static int run_traces(struct run *run)
 {
 	const struct arguments *arguments = run->arguments;
@@ -502,10 +550,13 @@ int cmd_run(int argc, char **argv)
 				      .traces = 10000};
 	struct run run = {.arguments = &arguments};
 	double spent;
-	int status;
+	int status = CLI_OK;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
 	print_first_line(&arguments);
+	if (arguments.coverage)
+		arguments.lockstep.diff.coverage =
+			coverage_create(arguments.lockstep.diff.nr_backends);
 	run.diff = diff_create(&arguments.lockstep.diff);
 	run.kinds = calloc(SIGNATURES_MAX, sizeof(*run.kinds));
 	if (!run.kinds)
@@ -517,16 +568,21 @@ int cmd_run(int argc, char **argv)
 	run.terminal = !arguments.quiet && isatty(STDERR_FILENO);
 	run.start = now();
 
-	status = run_traces(&run);
+	if (arguments.corpus)
+		status = cli_each_trace(arguments.corpus, run_file, &run);
+	if (status == CLI_OK)
+		status = run_traces(&run);
 	spent = now() - run.start;
 	clear_progress(&run);
 	if (!arguments.quiet)
 		print_summary(&run, spent);
 	if (arguments.json && print_json(&run, spent))
 		status = CLI_INTERNAL;
+	print_coverage(&run);
 	json_decref(run.json);
 	trace_release(&run.trace);
 	free(run.kinds);
+	coverage_destroy(arguments.lockstep.diff.coverage);
 	for (uint32_t i = 0; i < DIFF_SUBJECTS_MAX; i++)
 		metamorph_destroy(run.metamorphs[i]);
 	diff_destroy(run.diff);

@@ -1,0 +1,338 @@
+/*
+ * State coverage: follow every mapping from the entry's first write to its last.
+ *
+ * Only events are looked at, and for a page that appears, its area and flags once the op is over.
+ * So each subject keeps two tables: mappings, by process and address (frame, kind, origin), and
+ * frames (how many mappings).
+ */
+#include "coverage_private.h"
+#include "internal.h"
+
+/* ---- a table from a key to a word -------------------------------------------------------------
+ */
+
+#define SLOTS_MIN 256u
+
+static uint32_t home(const struct table *table, uint64_t key)
+{
+	return (uint32_t)((key ^ key >> 31) * 0x9e3779b97f4a7c15ull >> 33) & (table->slots - 1);
+}
+
+static struct slot *probe(const struct table *table, uint64_t key)
+{
+	uint32_t i = home(table, key);
+
+	while (table->slot[i].used && table->slot[i].key != key)
+		i = (i + 1) & (table->slots - 1);
+	return &table->slot[i];
+}
+
+static struct slot *table_find(const struct table *table, uint64_t key)
+{
+	struct slot *slot = table->slots ? probe(table, key) : NULL;
+
+	return slot && slot->used ? slot : NULL;
+}
+
+static void table_grow(struct table *table)
+{
+	struct table old = *table;
+
+	table->slots = old.slots ? old.slots * 2 : SLOTS_MIN;
+	table->slot = calloc(table->slots, sizeof(*table->slot));
+	DIFF_ASSERT(table->slot);
+	for (uint32_t i = 0; i < old.slots; i++) {
+		if (old.slot[i].used)
+			*probe(table, old.slot[i].key) = old.slot[i];
+	}
+	free(old.slot);
+}
+
+/* The slot of KEY, a zeroed one if it had none. */
+static struct slot *table_get(struct table *table, uint64_t key)
+{
+	struct slot *slot;
+
+	if (2 * (table->used + 1) > table->slots)
+		table_grow(table);
+	slot = probe(table, key);
+	if (!slot->used) {
+		*slot = (struct slot){.key = key, .used = true};
+		table->used++;
+	}
+	return slot;
+}
+
+/* Linear probing knows no tombstones: whoever was displaced moves up. */
+static void table_remove(struct table *table, struct slot *slot)
+{
+	uint32_t hole = (uint32_t)(slot - table->slot), i = hole, mask = table->slots - 1;
+
+	for (;;) {
+		uint32_t wants;
+
+		i = (i + 1) & mask;
+		if (!table->slot[i].used)
+			break;
+		wants = home(table, table->slot[i].key);
+		if (((i - wants) & mask) < ((i - hole) & mask))
+			continue;
+		table->slot[hole] = table->slot[i];
+		hole = i;
+	}
+	table->slot[hole].used = false;
+	table->used--;
+}
+
+static void table_clear(struct table *table)
+{
+	if (table->used)
+		memset(table->slot, 0, table->slots * sizeof(*table->slot));
+	table->used = 0;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------
+ */
+
+struct coverage *coverage_create(uint32_t subjects)
+{
+	struct coverage *coverage = calloc(1, sizeof(*coverage));
+
+	DIFF_ASSERT(coverage);
+	DIFF_ASSERT(subjects <= DIFF_SUBJECTS_MAX);
+	coverage->nr = subjects;
+	coverage->subject = calloc(subjects, sizeof(*coverage->subject));
+	DIFF_ASSERT(coverage->subject);
+	return coverage;
+}
+
+void coverage_destroy(struct coverage *coverage)
+{
+	if (!coverage)
+		return;
+	for (uint32_t i = 0; i < coverage->nr; i++) {
+		free(coverage->subject[i].mappings.slot);
+		free(coverage->subject[i].frames.slot);
+		free(coverage->subject[i].fresh);
+	}
+	free(coverage->subject);
+	free(coverage);
+}
+
+void coverage_begin(struct coverage *coverage)
+{
+	for (uint32_t i = 0; i < coverage->nr; i++) {
+		table_clear(&coverage->subject[i].mappings);
+		table_clear(&coverage->subject[i].frames);
+	}
+}
+
+/* ---- what an op means for mappings that come and go -------------------------------------------
+ */
+
+/* Ops whose mappings come about in a way of their own; all others are faults or populate. */
+static bool is_access(enum op_code code)
+{
+	return code == OP_read || code == OP_write;
+}
+
+static enum coverage_arose arose_by_fault(const struct event *fill)
+{
+	if (!fill)
+		return COVERAGE_AROSE_FOUND;
+	switch (fill->aux) {
+	case FILL_COPY:
+		return COVERAGE_AROSE_COPIED;
+	case FILL_SWAP:
+		return COVERAGE_AROSE_SWAPIN;
+	default:
+		return COVERAGE_AROSE_FIRST;
+	}
+}
+
+static enum coverage_removed removed_by_walk(enum op_code code)
+{
+	if (code == OP_evict)
+		return COVERAGE_REMOVED_EVICT;
+	return code == OP_swapout ? COVERAGE_REMOVED_SWAPOUT : COVERAGE_REMOVED_RECLAIM;
+}
+
+static enum coverage_removed removed_by(enum op_code code)
+{
+	switch (code) {
+	case OP_read:
+	case OP_write:
+		return COVERAGE_REMOVED_COW;
+	case OP_madvise:
+		return COVERAGE_REMOVED_DONTNEED;
+	case OP_truncate:
+		return COVERAGE_REMOVED_TRUNCATE;
+	case OP_exit:
+	case OP_exec:
+		return COVERAGE_REMOVED_EXIT;
+	default:
+		return COVERAGE_REMOVED_MUNMAP;
+	}
+}
+
+/* ---- following
+ * ------------------------------------------------------------------------------------
+ */
+
+/* What one op's events are being read for. */
+struct reading {
+	struct coverage_subject *subject;
+	enum op_code code;
+	bool walking;
+	uint32_t walked;          /* how many entries mapped the page when the walk began */
+	const struct event *fill; /* a page came in and is not mapped yet */
+	uint32_t moved_pfn;       /* mremap took it from somewhere; 0: nothing is on its way */
+};
+
+static enum coverage_sharing sharing_of(uint32_t mapcount)
+{
+	static const uint32_t most[] = {
+#define KIND(id, name, help)
+#define SHARING(id, name, most) most,
+#define AROSE(id, name, help)
+#define REMOVED(id, name, help)
+#include "coverage.def"
+#undef KIND
+#undef SHARING
+#undef AROSE
+#undef REMOVED
+	};
+	uint32_t i = 0;
+
+	while (mapcount > most[i])
+		i++;
+	return (enum coverage_sharing)i;
+}
+
+/* The mapping at SLOT goes. One without a kind is of the zero page, or has come and gone at once.
+ */
+static void unmapped(struct reading *reading, struct slot *slot, enum coverage_removed removed)
+{
+	struct coverage_subject *subject = reading->subject;
+	struct slot *frame = table_find(&subject->frames, slot->pfn);
+
+	/* In which order a walk removes is the design's choice, so all its removals count alike. */
+	if (frame && slot->known)
+		subject->count[slot->kind]
+			      [sharing_of(reading->walking ? reading->walked : frame->mapcount)]
+			      [slot->arose][removed]++;
+	if (frame && !--frame->mapcount)
+		table_remove(&subject->frames, frame);
+	table_remove(&subject->mappings, slot);
+}
+
+static void mapped(struct reading *reading, const struct event *event, uint32_t pfn)
+{
+	struct coverage_subject *subject = reading->subject;
+	struct slot *slot = table_get(&subject->mappings, key_of(event));
+
+	slot->pfn = pfn;
+	slot->known = false;
+	if (reading->code == OP_fork)
+		slot->arose = COVERAGE_AROSE_FORKED;
+	else if (reading->moved_pfn && reading->moved_pfn == pfn)
+		slot->arose = COVERAGE_AROSE_MOVED;
+	else if (is_access(reading->code))
+		slot->arose = (uint8_t)arose_by_fault(reading->fill);
+	else
+		slot->arose = COVERAGE_AROSE_POPULATE;
+	reading->moved_pfn = 0;
+	reading->fill = NULL;
+
+	table_get(&subject->frames, pfn)->mapcount++;
+	subject->fresh = diff_grow(subject->fresh, &subject->max_fresh, subject->nr_fresh + 1,
+				   sizeof(*subject->fresh));
+	subject->fresh[subject->nr_fresh++] = key_of(event);
+}
+
+/* mremap clears an entry and writes the same one elsewhere, next. */
+static bool moves_on(const struct event *event, const struct event *end, uint32_t pfn)
+{
+	for (event++; event < end && event->kind != EVENT_PTE;)
+		event++;
+	return event < end && pte_present(event->value) && pte_pfn(event->value) == pfn;
+}
+
+static void entry_written(struct reading *reading, const struct event *event,
+			  const struct event *end)
+{
+	struct slot *slot = table_find(&reading->subject->mappings, key_of(event));
+	bool present = pte_present(event->value);
+	uint32_t pfn = present ? pte_pfn(event->value) : 0;
+	enum coverage_removed removed =
+		reading->walking ? removed_by_walk(reading->code) : removed_by(reading->code);
+
+	if (slot && present && slot->pfn == pfn)
+		return; /* bits only */
+	if (slot) {
+		if (reading->code == OP_mremap && !present && moves_on(event, end, slot->pfn)) {
+			removed = COVERAGE_REMOVED_MOVE;
+			reading->moved_pfn = slot->pfn;
+		}
+		unmapped(reading, slot, removed);
+	}
+	if (present)
+		mapped(reading, event, pfn);
+}
+
+/* Of what kind is the page that is mapped at KEY? False: it cannot be told. */
+static bool kind_of(struct machine *machine, uint64_t key, uint8_t *kind)
+{
+	uint32_t proc = (uint32_t)(key >> 32), vpn = (uint32_t)key;
+	struct page_view page;
+	struct area_view area;
+
+	if (!machine_view_page(machine, proc, vpn, &page) || !page.mapped || page.zero ||
+	    !machine_view_area(machine, proc, vpn, &area))
+		return false;
+	if (page.anon)
+		*kind = area.file < 0 ? COVERAGE_KIND_ANON : COVERAGE_KIND_COPY;
+	else if (area.file >= FILE_MAX || area.file % 2)
+		*kind = COVERAGE_KIND_SHMEM;
+	else
+		*kind = area.flags & VM_SHARED ? COVERAGE_KIND_SHARED : COVERAGE_KIND_PRIVATE;
+	return true;
+}
+
+/* Mappings that appeared are asked for their kind when the op is over. */
+static void look_at_fresh(struct coverage_subject *subject, struct machine *machine)
+{
+	for (size_t i = 0; i < subject->nr_fresh; i++) {
+		struct slot *slot = table_find(&subject->mappings, subject->fresh[i]);
+
+		if (slot && !slot->known)
+			slot->known = kind_of(machine, subject->fresh[i], &slot->kind);
+	}
+	subject->nr_fresh = 0;
+}
+
+void coverage_follow(struct coverage *coverage, uint32_t subject, struct machine *machine,
+		     const struct op *op, const struct event *events, size_t n)
+{
+	struct reading reading = {.subject = &coverage->subject[subject],
+				  .code = (enum op_code)op->code};
+
+	for (const struct event *event = events; event < events + n; event++) {
+		switch (event->kind) {
+		case EVENT_WALK:
+			reading.walking = true;
+			reading.walked = (uint32_t)event->value;
+			break;
+		case EVENT_WALK_END:
+			reading.walking = false;
+			break;
+		case EVENT_FILL:
+			reading.fill = event;
+			break;
+		case EVENT_PTE:
+			entry_written(&reading, event, events + n);
+			break;
+		}
+	}
+	look_at_fresh(reading.subject, machine);
+}
