@@ -46,18 +46,31 @@ bool machine_view_page(struct machine *machine, uint32_t proc, uint32_t vpn, str
 	return true;
 }
 
-bool machine_next_present(struct machine *machine, uint32_t proc, uint32_t *vpn,
-			  struct page_view *view)
+/* From *VPN on; PRESENT: only entries that map a frame. */
+static bool next_entry(struct machine *machine, uint32_t proc, uint32_t *vpn, bool present,
+		       struct page_view *view)
 {
 	struct mm *mm = proc_mm(machine, proc);
 	uint32_t limit = task_pages(machine);
 	struct ptep p;
 
 	for (uint32_t at = *vpn; mm && pte_next(mm, at, limit, vpn, &p); at = *vpn + 1) {
-		if (pte_present(ptep_get(p)))
+		if (!present || pte_present(ptep_get(p)))
 			return machine_view_page(machine, proc, *vpn, view);
 	}
 	return false;
+}
+
+bool machine_next_present(struct machine *machine, uint32_t proc, uint32_t *vpn,
+			  struct page_view *view)
+{
+	return next_entry(machine, proc, vpn, true, view);
+}
+
+bool machine_next_entry(struct machine *machine, uint32_t proc, uint32_t *vpn,
+			struct page_view *view)
+{
+	return next_entry(machine, proc, vpn, false, view);
 }
 
 char machine_page_char(struct machine *machine, uint32_t proc, uint32_t vpn)
@@ -134,6 +147,15 @@ size_t machine_mappers(struct machine *machine, uint32_t proc, uint32_t vpn, str
 	if (page && !(page->flags & PG_RESERVED))
 		machine->rmap->walk(machine, page, list_one, &listing);
 	return listing.n;
+}
+
+void machine_describe(struct machine *machine, uint32_t proc, uint32_t vpn, char *buf, size_t size)
+{
+	struct page *page = mapped_page(machine, proc, vpn);
+
+	buf[0] = '\0';
+	if (page && !(page->flags & PG_RESERVED) && machine->rmap->describe)
+		machine->rmap->describe(machine, page, buf, size);
 }
 
 void machine_stats(const struct machine *machine, struct machine_stats *stats)

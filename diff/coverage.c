@@ -317,7 +317,9 @@ void coverage_follow(struct coverage *coverage, uint32_t subject, struct machine
 	struct reading reading = {.subject = &coverage->subject[subject],
 				  .code = (enum op_code)op->code};
 
-	for (const struct event *event = events; event < events + n; event++) {
+	for (size_t i = 0; i < n; i++) {
+		const struct event *event = &events[i];
+
 		switch (event->kind) {
 		case EVENT_WALK:
 			reading.walking = true;

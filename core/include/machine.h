@@ -102,6 +102,10 @@ bool machine_view_page(struct machine *machine, uint32_t proc, uint32_t vpn,
 bool machine_next_present(struct machine *machine, uint32_t proc, uint32_t *vpn,
 			  struct page_view *view);
 
+/* The same for the first entry that is not none: present, swapped or a file offset. */
+bool machine_next_entry(struct machine *machine, uint32_t proc, uint32_t *vpn,
+			struct page_view *view);
+
 /*
  * One character for the state of a page, for pictures:
  *   .  no area        -  area, empty entry      z  the zero page
@@ -128,6 +132,10 @@ struct mapper {
 };
 size_t machine_mappers(struct machine *machine, uint32_t proc, uint32_t vpn, struct mapper *mappers,
 		       size_t max);
+
+/* One line on how the reverse map knows the frame at (PROC, VPN), in the design's own words; "":
+ * no such frame, or it has none. */
+void machine_describe(struct machine *machine, uint32_t proc, uint32_t vpn, char *buf, size_t size);
 
 bool machine_proc_alive(const struct machine *machine, uint32_t proc);
 /* True if [vpn, vpn + npages) lies inside one area of PROC. */
