@@ -16,6 +16,7 @@ struct arguments {
 	struct cli_lockstep lockstep;
 	struct cli_machine machine;
 	enum cli_form form;
+	uint32_t stop_at;   /* ops */
 	const char *expect; /* a signature that must appear */
 	bool show, hash, json, quiet;
 	char **paths;
@@ -34,11 +35,13 @@ struct replay {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum { KEY_EXPECT = 256, KEY_TRACE, KEY_BYTES, KEY_HASH, KEY_JSON };
+enum { KEY_EXPECT = 256, KEY_TRACE, KEY_STOP, KEY_BYTES, KEY_HASH, KEY_JSON };
 
 static const struct argp_option options[] = {
 	{"expect", KEY_EXPECT, "SIGNATURE", 0, "succeed if exactly this finding appears", 0},
 	{"trace", KEY_TRACE, NULL, 0, "print each operation, its result and what changed", 0},
+	{"stop-at", KEY_STOP, "N", 0, "run the first N operations only, then let everybody exit",
+	 0},
 	{"bytes", KEY_BYTES, NULL, 0, "files are in the byte form, whatever they look like", 0},
 	{"hash", KEY_HASH, NULL, 0, "print a hash of what each trace did", 0},
 	{"json", KEY_JSON, NULL, 0, "print results as JSON", 0},
@@ -60,6 +63,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_TRACE:
 		arguments->show = true;
+		break;
+	case KEY_STOP:
+		arguments->stop_at = (uint32_t)cli_number(state, "--stop-at", arg, TRACE_OPS_MAX);
 		break;
 	case KEY_BYTES:
 		arguments->form = CLI_BYTES;
@@ -202,6 +208,24 @@ static bool run_trace(struct replay *replay, const char *path)
 	return good;
 }
 
+/* Only the first N ops, and what is expected up to there. */
+static void stop_at(struct trace *trace, uint32_t n)
+{
+	uint32_t kept = 0;
+
+	if (n >= trace->nr_ops)
+		return;
+	trace->nr_ops = n;
+	for (uint32_t i = 0; i < trace->nr_expects; i++) {
+		enum expect_kind kind = trace->expects[i].kind;
+		bool whole = kind == EXPECT_CLEAN || kind == EXPECT_FINDING;
+
+		if (!whole && (trace->expects[i].at == UINT32_MAX || trace->expects[i].at < n))
+			trace->expects[kept++] = trace->expects[i];
+	}
+	trace->nr_expects = kept;
+}
+
 static int replay_file(const char *path, void *arg)
 {
 	struct replay *replay = arg;
@@ -216,6 +240,7 @@ static int replay_file(const char *path, void *arg)
 	}
 	if (arguments->machine.given)
 		replay->trace.config = arguments->machine.config;
+	stop_at(&replay->trace, arguments->stop_at);
 	if (arguments->show)
 		show_trace(replay);
 	if (!run_trace(replay, path)) {
@@ -239,7 +264,7 @@ int cmd_replay(int argc, char **argv)
 						"0 all passed, 1 a finding, 2 bad input, 125 a "
 						"format version that this build "
 						"cannot read."};
-	struct arguments arguments = {.form = CLI_GUESS};
+	struct arguments arguments = {.form = CLI_GUESS, .stop_at = TRACE_OPS_MAX};
 	struct replay replay = {.arguments = &arguments};
 	int status = CLI_OK;
 

@@ -1,0 +1,206 @@
+/*
+ * rmapfuzz run: what was found. The first finding of each signature is kept with its trace, the
+ * command that shows it again and, if so wished, a minimized trace and its story, for the reports.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "explain.h"
+#include "minimize.h"
+#include "run.h"
+
+/* A finding and where it came from. */
+struct origin {
+	const struct run *run;
+	const struct finding *finding;
+	const char *path; /* NULL: generated from */
+	uint64_t seed;
+};
+
+/* What PRINT prints, to be freed, or NULL. */
+static char *text_of(void (*print)(FILE *out, const void *what), const void *what)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	print(out, what);
+	return fclose(out) ? NULL : text;
+}
+
+/* ---- how to see it again ------------------------------------------------------------------ */
+
+/* The command that makes and runs this trace again. */
+static void print_command(FILE *out, const void *what)
+{
+	const struct origin *origin = what;
+	const struct run *run = origin->run;
+	const struct run_arguments *arguments = run->arguments;
+	char text[256];
+
+	if (origin->path) {
+		fprintf(out, "rmapfuzz replay %s", origin->path);
+		cli_lockstep_print(&arguments->lockstep, out);
+		return;
+	}
+	fprintf(out, "rmapfuzz run --seed 0x%" PRIx64 " --traces 1 --ops %" PRIu32, origin->seed,
+		arguments->generate.nr_ops);
+	machine_config_print(&run->trace.config, text, sizeof(text));
+	if (strcmp(text, machine_presets[0].name) != 0)
+		fprintf(out, " --machine '%s'", text);
+	if (arguments->generate.faults)
+		fputs(" --faults", out);
+	if (arguments->metamorphic)
+		fputs(" --metamorphic", out);
+	cli_lockstep_print(&arguments->lockstep, out);
+}
+
+static void print_saved(FILE *out, const void *what)
+{
+	const struct origin *origin = what;
+
+	fprintf(out, "# found: %s\n# by: ", origin->finding->signature);
+	print_command(out, origin);
+	fputc('\n', out);
+	trace_print(&origin->run->trace, out);
+}
+
+/* The file to save to: PATH, or a name made of the signature if that is a directory. */
+static char *out_path(const char *path, const struct origin *origin)
+{
+	struct stat st;
+	char *name;
+	size_t n = strlen(path);
+	bool slash = n && path[n - 1] == '/';
+
+	if (!slash && (stat(path, &st) || !S_ISDIR(st.st_mode)))
+		return strdup(path);
+	if (asprintf(&name, "%s%s%s-%016" PRIx64 ".trace", path, slash ? "" : "/",
+		     origin->finding->signature, origin->seed) < 0)
+		return NULL;
+	for (char *c = name + n; *c; c++) {
+		if (*c == ':')
+			*c = '-';
+	}
+	return name;
+}
+
+static int save(const struct origin *origin, struct kind *kind)
+{
+	int status;
+
+	kind->path = out_path(origin->run->arguments->out, origin);
+	if (!kind->path)
+		return cli_error(CLI_INTERNAL, "out of memory");
+	status = cli_write_file(kind->path, print_saved, origin);
+	if (status == CLI_OK && strcmp(kind->path, "-") != 0)
+		fprintf(stderr, "  saved     %s\n", kind->path);
+	return status;
+}
+
+/* ---- minimized, and told ------------------------------------------------------------------- */
+
+struct told {
+	const struct trace *trace;
+	const struct minimize_report *report;
+	const struct explanation *explanation;
+};
+
+static void print_minimal(FILE *out, const void *what)
+{
+	const struct told *told = what;
+
+	minimize_print(told->trace, told->report, out);
+}
+
+static void print_story(FILE *out, const void *what)
+{
+	const struct told *told = what;
+
+	explain_print(told->explanation, told->trace, out);
+}
+
+/* What metamorphic checks find, lockstep does not: then there is nothing to minimize. */
+static void explain_kind(const struct run *run, struct kind *kind)
+{
+	struct minimize_options options;
+	struct minimize_report report;
+	struct explanation explanation;
+	struct trace trace = {0};
+	struct told told = {&trace, &report, &explanation};
+
+	minimize_options_init(&options);
+	options.diff = run->arguments->lockstep.diff;
+	options.diff.coverage = NULL;
+	trace_init(&trace, &run->trace.config);
+	if (!trace_copy(&trace, &run->trace) && !minimize(&trace, &options, &report)) {
+		kind->minimal = text_of(print_minimal, &told);
+		if (!explain(&trace, &options.diff, &explanation)) {
+			kind->story = text_of(print_story, &told);
+			explain_release(&explanation);
+		}
+	}
+	trace_release(&trace);
+	if (kind->story)
+		fprintf(stderr, "\nminimized to %" PRIu32 " of %" PRIu32 " ops:\n\n%s",
+			report.ops_after, report.ops_before, kind->story);
+}
+
+/* ---- kinds ----------------------------------------------------------------------------------- */
+
+static struct kind *kind_of(struct run *run, const struct finding *finding)
+{
+	for (uint32_t i = 0; i < run->nr_kinds; i++) {
+		if (strcmp(run->kinds[i].finding.signature, finding->signature) == 0)
+			return &run->kinds[i];
+	}
+	if (run->nr_kinds == SIGNATURES_MAX)
+		return NULL;
+	run->kinds[run->nr_kinds].finding = *finding;
+	return &run->kinds[run->nr_kinds++];
+}
+
+int run_found(struct run *run, const struct finding *finding, const char *path, uint64_t seed)
+{
+	const struct run_arguments *arguments = run->arguments;
+	struct origin origin = {run, finding, path, seed};
+	struct kind *kind = kind_of(run, finding);
+	int status = CLI_OK;
+
+	run->findings++;
+	if (!kind || kind->count++)
+		return CLI_OK;
+	run_clear_progress(run);
+	kind->trace = text_of(print_saved, &origin);
+	kind->command = text_of(print_command, &origin);
+	if (!kind->trace || !kind->command)
+		return cli_error(CLI_INTERNAL, "out of memory");
+	if (path)
+		fprintf(stderr, "%s:\n", path);
+	finding_print(finding, &run->trace, stderr);
+	if (arguments->out)
+		status = save(&origin, kind);
+	else if (!arguments->json && !path)
+		fputs(kind->trace, stdout);
+	fprintf(stderr, "  again     %s\n", kind->command);
+	if (arguments->explain)
+		explain_kind(run, kind);
+	return status;
+}
+
+void run_kinds_release(struct run *run)
+{
+	for (uint32_t i = 0; i < run->nr_kinds; i++) {
+		free(run->kinds[i].trace);
+		free(run->kinds[i].command);
+		free(run->kinds[i].path);
+		free(run->kinds[i].story);
+		free(run->kinds[i].minimal);
+	}
+	free(run->kinds);
+}
