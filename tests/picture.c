@@ -75,6 +75,47 @@ uint32_t mappers(struct scene *scene, uint32_t proc, uint32_t page)
 	return view.mapcount;
 }
 
+void known_as(struct scene *scene, uint32_t proc, uint32_t page, const char *expected)
+{
+	char seen[128];
+
+	machine_describe(scene->machine, proc, BASE_VPN + page, seen, sizeof(seen));
+	if (!strstr(seen, expected))
+		fail_msg("%s: p%u w%u is known as \"%s\", not \"%s\"",
+			 machine_rmap(scene->machine)->name, proc, page, seen, expected);
+}
+
+uint64_t meta_bytes(struct scene *scene)
+{
+	struct machine_stats stats;
+
+	machine_stats(scene->machine, &stats);
+	return stats.meta_bytes;
+}
+
+void evicted(struct scene *scene, const char *op)
+{
+	assert_int_equal(run(scene, op), 0);
+	if (scene->last.value != UNMAP_SUCCESS)
+		fail_msg("%s: %s: %u", machine_rmap(scene->machine)->name, op, scene->last.value);
+}
+
+struct rmap_counters cost_of(struct scene *scene, const char *op)
+{
+	struct machine_stats before, after;
+
+	machine_stats(scene->machine, &before);
+	run(scene, op);
+	machine_stats(scene->machine, &after);
+	return (struct rmap_counters){
+		.pte_probes = after.rmap.pte_probes - before.rmap.pte_probes,
+		.pte_misses = after.rmap.pte_misses - before.rmap.pte_misses,
+		.vmas_visited = after.rmap.vmas_visited - before.rmap.vmas_visited,
+		.links = after.rmap.links - before.rmap.links,
+		.kmap_atomic = after.rmap.kmap_atomic - before.rmap.kmap_atomic,
+	};
+}
+
 void on_backend(const char *backend, const char *config, void (*play)(struct scene *scene))
 {
 	struct machine_config parsed;

@@ -28,6 +28,15 @@ void pages(struct scene *scene, uint32_t proc, const char *picture);
 /* The number of entries that map the frame at (PROC, window page). */
 uint32_t mappers(struct scene *scene, uint32_t proc, uint32_t page);
 
+/* How the design says it knows the frame at (PROC, window page) contains EXPECTED. */
+void known_as(struct scene *scene, uint32_t proc, uint32_t page, const char *expected);
+/* Run OP, an evict or swapout; it must unmap the page everywhere. */
+void evicted(struct scene *scene, const char *op);
+/* Bytes of the backend's own objects. */
+uint64_t meta_bytes(struct scene *scene);
+/* What the backend's walks cost while OP ran. */
+struct rmap_counters cost_of(struct scene *scene, const char *op);
+
 /* Play SCENE on a fresh machine of CONFIG text for each backend, shut down, expect no leak. */
 void on_every_backend(const char *config, void (*play)(struct scene *scene));
 void on_backend(const char *backend, const char *config, void (*play)(struct scene *scene));

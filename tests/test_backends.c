@@ -390,39 +390,6 @@ static void chain_checks_notice(void **state)
 
 /* ---- how a page is known ----------------------------------------------------------------- */
 
-static struct page *page_at(struct scene *s, uint32_t proc, uint32_t page)
-{
-	struct page_view view;
-
-	assert_true(machine_view_page(s->machine, proc, W0 + page, &view));
-	return pfn_to_page(s->machine, view.pfn);
-}
-
-static void known_as(struct scene *s, uint32_t proc, uint32_t page, const char *expected)
-{
-	char seen[128];
-
-	machine_rmap(s->machine)->describe(s->machine, page_at(s, proc, page), seen, sizeof(seen));
-	if (!strstr(seen, expected))
-		fail_msg("%s: p%u w%u is known as \"%s\", not \"%s\"",
-			 machine_rmap(s->machine)->name, proc, page, seen, expected);
-}
-
-static uint64_t meta_bytes(struct scene *s)
-{
-	struct machine_stats stats;
-
-	machine_stats(s->machine, &stats);
-	return stats.meta_bytes;
-}
-
-static void evicted(struct scene *s, const char *op)
-{
-	assert_int_equal(run(s, op), 0);
-	if (s->last.value != UNMAP_SUCCESS)
-		fail_msg("%s: %s: %u", machine_rmap(s->machine)->name, op, s->last.value);
-}
-
 static void scene_pte_chain(struct scene *s)
 {
 	run(s, "mmap p0 w0 4 rw anon|fixed");
@@ -540,6 +507,8 @@ static void designs_describe_themselves(void **state)
 	on_backend("anon_vma_direct", "tiny", scene_direct);
 	on_backend("anon_vma", "tiny", scene_anon_vma);
 	on_backend("anon_vma", "tiny era=2.6.7", scene_list_from_neighbour);
+	on_backend("anon_vma_2.6.9", "tiny", scene_anon_vma);
+	on_backend("anon_vma_2.6.9", "tiny era=2.6.7", scene_list_from_neighbour);
 }
 
 /* ---- every mapping is found, whatever happened to the areas ---------------------------------- */
@@ -734,22 +703,6 @@ static void failures_leave_no_trace(void **state)
 /* ---- what a walk costs
  * ----------------------------------------------------------------------------- */
 
-static struct rmap_counters cost_of(struct scene *s, const char *op)
-{
-	struct machine_stats before, after;
-
-	machine_stats(s->machine, &before);
-	run(s, op);
-	machine_stats(s->machine, &after);
-	return (struct rmap_counters){
-		.pte_probes = after.rmap.pte_probes - before.rmap.pte_probes,
-		.pte_misses = after.rmap.pte_misses - before.rmap.pte_misses,
-		.vmas_visited = after.rmap.vmas_visited - before.rmap.vmas_visited,
-		.links = after.rmap.links - before.rmap.links,
-		.kmap_atomic = after.rmap.kmap_atomic - before.rmap.kmap_atomic,
-	};
-}
-
 /* One file with many areas, of which two cover the page. */
 static void many_areas(struct scene *s)
 {
@@ -834,6 +787,7 @@ static void walks_cost_what_the_design_says(void **state)
 	on_backend("anon_vma_direct", "1g highpte=1", scene_cost_objects);
 	on_backend("anon_vma", "1g highpte=1", scene_cost_objects);
 	on_backend("anon_vma", "1g", scene_cost_anon_vma);
+	on_backend("anon_vma_2.6.9", "1g", scene_cost_anon_vma);
 	on_every_backend("1g era=2.6.7", scene_cost_split);
 }
 

@@ -40,12 +40,6 @@ static uint32_t slots_used(struct scene *s)
 	return s->machine->swap_used;
 }
 
-static void evicted(struct scene *s, const char *op)
-{
-	assert_int_equal(run(s, op), 0);
-	assert_int_equal(s->last.value, UNMAP_SUCCESS);
-}
-
 /* ---- one page ------------------------------------------------------------------- */
 
 static void out_and_in(struct scene *s)

@@ -3,6 +3,8 @@
  */
 #include "anon_list.h"
 
+#include <stdio.h>
+
 #define ANON_VMA_BYTES 12 /* a spinlock and a list head */
 
 struct anon_private {
@@ -80,11 +82,65 @@ bool anon_vma_can_merge(const struct vma *a, const struct vma *b)
 	return !a->rmap || !b->rmap || a->rmap == b->rmap;
 }
 
-void anon_vma_walk(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg)
+/* ---- what happens to areas ----------------------------------------------------------------- */
+
+/* Could LEFT and RIGHT, apart from their protections, be one area? */
+static bool nearly_mergeable(const struct vma *left, const struct vma *right)
+{
+	const uint32_t prot = VM_READ | VM_WRITE | VM_EXEC;
+
+	return left->end == right->start && left->file == right->file &&
+	       !((left->flags ^ right->flags) & ~prot) &&
+	       left->pgoff + (left->end - left->start) == right->pgoff;
+}
+
+/*
+ * The list of a neighbour that VMA may yet merge with, once mprotect makes them equal: taking
+ * that one keeps them mergeable. The next area is asked first, and nobody further away.
+ */
+static struct anon_vma *find_mergeable_anon_vma(const struct vma *vma)
+{
+	if (vma->next && vma->next->rmap && nearly_mergeable(vma, vma->next))
+		return vma->next->rmap;
+	if (vma->prev && vma->prev->rmap && nearly_mergeable(vma->prev, vma))
+		return vma->prev->rmap;
+	return NULL;
+}
+
+int anon_vma_prepare(struct machine *machine, struct vma *vma)
+{
+	struct anon_vma *anon_vma;
+
+	if (vma->rmap)
+		return 0;
+	anon_vma = find_mergeable_anon_vma(vma);
+	if (!anon_vma)
+		anon_vma = anon_vma_alloc(machine);
+	if (!anon_vma)
+		return -ENOMEM;
+	anon_vma_link(vma, anon_vma);
+	return 0;
+}
+
+int anon_vma_copy(struct machine *machine, struct vma *vma, struct vma *copy)
+{
+	anon_vma_adopt(copy, vma);
+	return 0;
+}
+
+void anon_vma_shift(struct machine *machine, struct vma *grows, struct vma *shrinks, uint32_t first,
+		    uint32_t last)
+{
+	anon_vma_adopt(grows, shrinks);
+}
+
+/* ---- pages ------------------------------------------------------------------------------- */
+
+void anon_vma_walk(struct machine *machine, const struct anon_vma *anon_vma, struct page *page,
+		   rmap_visit_fn *visit, void *arg)
 {
 	struct rmap_counters *counters = machine_counters(machine);
 	struct search search = {visit, arg, page->mapcount};
-	const struct anon_vma *anon_vma = page->rmap.ptr;
 	struct vma *vma;
 	uint32_t vpn;
 
@@ -98,7 +154,7 @@ void anon_vma_walk(struct machine *machine, struct page *page, rmap_visit_fn *vi
 	}
 }
 
-uint32_t anon_vma_count(const struct anon_vma *anon_vma)
+static uint32_t count_areas(const struct anon_vma *anon_vma)
 {
 	const struct vma *vma;
 	uint32_t n = 0;
@@ -107,6 +163,22 @@ uint32_t anon_vma_count(const struct anon_vma *anon_vma)
 		n++;
 	return n;
 }
+
+void anon_vma_describe(const struct anon_vma *anon_vma, const struct page *page, char *buf,
+		       size_t size)
+{
+	uint32_t areas;
+
+	if (!anon_vma) {
+		snprintf(buf, size, "unmapped");
+		return;
+	}
+	areas = count_areas(anon_vma);
+	snprintf(buf, size, "index 0x%x in an anon_vma of %u area%s", page->rmap_index, areas,
+		 areas == 1 ? "" : "s");
+}
+
+/* ---- check ------------------------------------------------------------------------------- */
 
 /*
  * Lists are gone through from their first area, so each is once. If as many areas are met on lists

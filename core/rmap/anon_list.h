@@ -1,6 +1,6 @@
 /*
- * The anon_vma object, shared by anon_vma_direct and anon_vma: a list of the areas in which an
- * anonymous page may be mapped.
+ * The anon_vma object, shared by anon_vma_direct and both forms of anon_vma: a list of the areas in
+ * which an anonymous page may be mapped.
  *
  *   vma.rmap ---------------> anon_vma { lock, list }         12 bytes on i386
  *   vma.rmap_link  <----------------------'
@@ -38,11 +38,26 @@ void anon_vma_merge(struct machine *machine, struct vma *keep, struct vma *gone)
 /* rmap_ops.can_merge: two areas whose pages are found by different lists cannot be one. */
 bool anon_vma_can_merge(const struct vma *a, const struct vma *b);
 
-/* Show PAGE's mappings in the areas of its anon_vma, in list order. */
-void anon_vma_walk(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg);
+/*
+ * rmap_ops.anon_prepare: VMA gets a list before its first anonymous page. That of a neighbour with
+ * which it may yet merge is taken over, else there is a fresh one.
+ */
+int anon_vma_prepare(struct machine *machine, struct vma *vma);
+/* rmap_ops.vma_fork, vma_split, vma_move: a copy of an area, wherever it is, may come to hold the
+ * same pages. */
+int anon_vma_copy(struct machine *machine, struct vma *vma, struct vma *copy);
+/* rmap_ops.vma_shift: the area that grows gets pages of the one that shrinks. */
+void anon_vma_shift(struct machine *machine, struct vma *grows, struct vma *shrinks, uint32_t first,
+		    uint32_t last);
+
+/* Show PAGE's mappings in the areas of ANON_VMA, which may be NULL, in list order. */
+void anon_vma_walk(struct machine *machine, const struct anon_vma *anon_vma, struct page *page,
+		   rmap_visit_fn *visit, void *arg);
 
 /* L1 to L3: NULL, or the one that is broken. */
 const char *anon_vma_check_lists(struct machine *machine);
-uint32_t anon_vma_count(const struct anon_vma *anon_vma);
+/* rmap_ops.describe of a PAGE that is known by ANON_VMA, or by nothing. */
+void anon_vma_describe(const struct anon_vma *anon_vma, const struct page *page, char *buf,
+		       size_t size);
 
 #endif

@@ -29,60 +29,6 @@
 
 #include "anon_list.h"
 
-/* ---- areas ----------------------------------------------------------------------------- */
-
-/* Could LEFT and RIGHT, apart from their protections, be one area? */
-static bool nearly_mergeable(const struct vma *left, const struct vma *right)
-{
-	const uint32_t prot = VM_READ | VM_WRITE | VM_EXEC;
-
-	return left->end == right->start && left->file == right->file &&
-	       !((left->flags ^ right->flags) & ~prot) &&
-	       left->pgoff + (left->end - left->start) == right->pgoff;
-}
-
-/*
- * The list of a neighbour that VMA may yet merge with, once mprotect makes them equal: taking
- * that one keeps them mergeable. The next area is asked first, and nobody further away.
- */
-static struct anon_vma *find_mergeable_anon_vma(const struct vma *vma)
-{
-	if (vma->next && vma->next->rmap && nearly_mergeable(vma, vma->next))
-		return vma->next->rmap;
-	if (vma->prev && vma->prev->rmap && nearly_mergeable(vma->prev, vma))
-		return vma->prev->rmap;
-	return NULL;
-}
-
-static int anon_vma_prepare(struct machine *machine, struct vma *vma)
-{
-	struct anon_vma *anon_vma;
-
-	if (vma->rmap)
-		return 0;
-	anon_vma = find_mergeable_anon_vma(vma);
-	if (!anon_vma)
-		anon_vma = anon_vma_alloc(machine);
-	if (!anon_vma)
-		return -ENOMEM;
-	anon_vma_link(vma, anon_vma);
-	return 0;
-}
-
-/* A copy of an area, wherever it is, may come to hold the same pages. */
-static int anon_vma_copy(struct machine *machine, struct vma *vma, struct vma *copy)
-{
-	anon_vma_adopt(copy, vma);
-	return 0;
-}
-
-/* The area that grows gets pages of the one that shrinks. */
-static void anon_vma_shift(struct machine *machine, struct vma *grows, struct vma *shrinks,
-			   uint32_t first, uint32_t last)
-{
-	anon_vma_adopt(grows, shrinks);
-}
-
 /* ---- pages ------------------------------------------------------------------------------- */
 
 static int anon_vma_add(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
@@ -122,7 +68,7 @@ static void anon_vma_find(struct machine *machine, struct page *page, rmap_visit
 		rmap_walk_i_mmap(machine, page, visit, arg);
 		return;
 	}
-	anon_vma_walk(machine, page, visit, arg);
+	anon_vma_walk(machine, page->rmap.ptr, page, visit, arg);
 	if (!page->mapcount)
 		forget(page);
 }
@@ -150,21 +96,12 @@ static const char *anon_vma_check(struct machine *machine)
 	return broken ? broken : check_every_entry(machine, check_entry);
 }
 
-static void anon_vma_describe(struct machine *machine, struct page *page, char *buf, size_t size)
+static void describe(struct machine *machine, struct page *page, char *buf, size_t size)
 {
-	uint32_t areas;
-
-	if (!(page->flags & PG_ANON)) {
+	if (page->flags & PG_ANON)
+		anon_vma_describe(page->rmap.ptr, page, buf, size);
+	else
 		describe_file_page(page, buf, size);
-		return;
-	}
-	if (!page->rmap.ptr) {
-		snprintf(buf, size, "unmapped");
-		return;
-	}
-	areas = anon_vma_count(page->rmap.ptr);
-	snprintf(buf, size, "index 0x%x in an anon_vma of %u area%s", page->rmap_index, areas,
-		 areas == 1 ? "" : "s");
 }
 
 const struct rmap_ops rmap_anon_vma = {
@@ -186,5 +123,5 @@ const struct rmap_ops rmap_anon_vma = {
 	.can_merge = anon_vma_can_merge,
 	.walk = anon_vma_find,
 	.check = anon_vma_check,
-	.describe = anon_vma_describe,
+	.describe = describe,
 };

@@ -127,7 +127,7 @@ static void direct_walk(struct machine *machine, struct page *page, rmap_visit_f
 	if (is_direct(page))
 		walk_direct(machine, page, visit, arg);
 	else
-		anon_vma_walk(machine, page, visit, arg);
+		anon_vma_walk(machine, page->rmap.ptr, page, visit, arg);
 	if (!page->mapcount)
 		forget(page);
 }
@@ -193,13 +193,6 @@ static void direct_shift(struct machine *machine, struct vma *grows, struct vma 
 	retarget(machine, shrinks, grows, first, last);
 }
 
-/* Direct pages follow one by one (move). */
-static int direct_vma_move(struct machine *machine, struct vma *old, struct vma *new)
-{
-	anon_vma_adopt(new, old);
-	return 0;
-}
-
 /* ---- check and describe -------------------------------------------------------------------- */
 
 static const char *check_entry(struct machine *machine, struct page *page, struct vma *vma,
@@ -229,19 +222,12 @@ static const char *direct_check(struct machine *machine)
 
 static void direct_describe(struct machine *machine, struct page *page, char *buf, size_t size)
 {
-	uint32_t areas;
-
-	if (!(page->flags & PG_ANON)) {
+	if (!(page->flags & PG_ANON))
 		describe_file_page(page, buf, size);
-		return;
-	}
-	if (!page->rmap.ptr || is_direct(page)) {
-		snprintf(buf, size, "%s", page->rmap.ptr ? "direct" : "unmapped");
-		return;
-	}
-	areas = anon_vma_count(page->rmap.ptr);
-	snprintf(buf, size, "index 0x%x in an anon_vma of %u area%s", page->rmap_index, areas,
-		 areas == 1 ? "" : "s");
+	else if (is_direct(page))
+		snprintf(buf, size, "direct");
+	else
+		anon_vma_describe(page->rmap.ptr, page, buf, size);
 }
 
 const struct rmap_ops rmap_anon_vma_direct = {
@@ -259,7 +245,7 @@ const struct rmap_ops rmap_anon_vma_direct = {
 	.vma_split = direct_split,
 	.vma_merge = direct_merge,
 	.vma_shift = direct_shift,
-	.vma_move = direct_vma_move,
+	.vma_move = anon_vma_copy, /* direct pages follow one by one (move) */
 	.can_merge = anon_vma_can_merge,
 	.walk = direct_walk,
 	.check = direct_check,
