@@ -209,6 +209,27 @@ static enum coverage_sharing sharing_of(uint32_t mapcount)
 	return (enum coverage_sharing)i;
 }
 
+static void saw(struct coverage_subject *subject, const struct coverage_cell *cell)
+{
+	subject->count[cell->kind][cell->sharing][cell->arose][cell->removed]++;
+	if (subject->nr_seen < COVERAGE_SEEN_MAX)
+		subject->seen[subject->nr_seen++] =
+			((cell->kind * NR_COVERAGE_SHARINGS + cell->sharing) * NR_COVERAGE_AROSE +
+			 cell->arose) *
+				NR_COVERAGE_REMOVED +
+			cell->removed;
+}
+
+void coverage_drain(struct coverage *coverage, uint32_t subject,
+		    void (*seen)(uint32_t cell, void *arg), void *arg)
+{
+	struct coverage_subject *s = &coverage->subject[subject];
+
+	for (uint32_t i = 0; i < s->nr_seen; i++)
+		seen(s->seen[i], arg);
+	s->nr_seen = 0;
+}
+
 /* The mapping at SLOT goes. One without a kind is of the zero page, or has come and gone at once.
  */
 static void unmapped(struct reading *reading, struct slot *slot, enum coverage_removed removed)
@@ -216,11 +237,14 @@ static void unmapped(struct reading *reading, struct slot *slot, enum coverage_r
 	struct coverage_subject *subject = reading->subject;
 	struct slot *frame = table_find(&subject->frames, slot->pfn);
 
+	uint32_t shared;
+
 	/* In which order a walk removes is the design's choice, so all its removals count alike. */
+	shared = reading->walking ? reading->walked : frame ? frame->mapcount : 0;
 	if (frame && slot->known)
-		subject->count[slot->kind]
-			      [sharing_of(reading->walking ? reading->walked : frame->mapcount)]
-			      [slot->arose][removed]++;
+		saw(subject,
+		    &(struct coverage_cell){(enum coverage_kind)slot->kind, sharing_of(shared),
+					    (enum coverage_arose)slot->arose, removed});
 	if (frame && !--frame->mapcount)
 		table_remove(&subject->frames, frame);
 	table_remove(&subject->mappings, slot);

@@ -24,10 +24,14 @@ struct table {
 	uint32_t slots, used;
 };
 
+#define COVERAGE_SEEN_MAX 64u
+
 struct coverage_subject {
 	struct table mappings, frames;
 	uint64_t *fresh; /* keys of mappings whose kind is not known yet */
 	size_t nr_fresh, max_fresh;
+	uint32_t seen[COVERAGE_SEEN_MAX]; /* cells, since the last drain */
+	uint32_t nr_seen;                 /* more than that are not kept */
 	uint64_t count[NR_COVERAGE_KINDS][NR_COVERAGE_SHARINGS][NR_COVERAGE_AROSE]
 		      [NR_COVERAGE_REMOVED];
 };

@@ -29,6 +29,8 @@ const char *diff_excuse_reason(enum diff_excuse excuse)
 void excuse_count(struct diff *diff, enum diff_excuse excuse)
 {
 	diff->stats.excuses[excuse]++;
+	if (diff->options.feedback)
+		feedback_excuse(diff->options.feedback, (uint32_t)excuse);
 }
 
 int excuse_named(const char *sentence)

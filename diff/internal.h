@@ -1,6 +1,7 @@
 /*
  * What diff's own files share: a run in lockstep, and the checks.
  *
+ *   assert.c          our own bugs abort
  *   lockstep.c        life, the loop over subjects, one step
  *   narrow.c          an mremap that area boundaries would tell apart, made the same for all
  *   excuse.c          names and reasons; who leaves the lockstep, and who is the reference

@@ -7,12 +7,6 @@
  */
 #include "internal.h"
 
-void diff_assert_failed(const char *what, const char *file, int line)
-{
-	fprintf(stderr, "rmapfuzz: %s:%d: assertion failed: %s\n", file, line, what);
-	abort();
-}
-
 void *diff_grow(void *array, size_t *max, size_t need, size_t size)
 {
 	size_t grown = *max ? *max * 2 : 64;
@@ -94,6 +88,8 @@ void diff_begin(struct diff *diff, const struct machine_config *config)
 	memset(diff->regions, 0, sizeof(diff->regions));
 	if (diff->options.coverage)
 		coverage_begin(diff->options.coverage);
+	if (diff->options.feedback)
+		feedback_begin(diff->options.feedback);
 	diff->reference = diff->subjects;
 	diff->op_index = 0;
 	diff->at_end = false;
@@ -129,14 +125,20 @@ static void apply(struct diff *diff)
 	}
 }
 
-static void follow_coverage(struct diff *diff)
+/* For those who want to know what the op did, not whether it was right. */
+static void inform(struct diff *diff)
 {
+	const struct subject *reference = diff->reference;
+
 	for (uint32_t i = 0; diff->options.coverage && i < diff->nr; i++) {
 		const struct subject *s = &diff->subjects[i];
 
 		coverage_follow(diff->options.coverage, i, s->machine, &diff->op, s->events,
 				s->nr_events);
 	}
+	if (diff->options.feedback)
+		feedback_follow(diff->options.feedback, reference->machine, &diff->op,
+				&reference->result, reference->events, reference->nr_events);
 }
 
 static void compare_events(struct diff *diff)
@@ -183,7 +185,7 @@ int diff_step(struct diff *diff, const struct op *op, struct finding *finding)
 	if (op->code == OP_mremap)
 		narrow_mremap(diff);
 	apply(diff);
-	follow_coverage(diff);
+	inform(diff);
 	if (failures)
 		excuse_reference(diff);
 	compare_events(diff);

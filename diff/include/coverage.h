@@ -73,6 +73,13 @@ void coverage_begin(struct coverage *coverage);
 void coverage_follow(struct coverage *coverage, uint32_t subject, struct machine *machine,
 		     const struct op *op, const struct event *events, size_t n);
 
+/*
+ * Call SEEN with the number of each cell that SUBJECT saw since the last call: cells are numbered
+ * from 0 in the order of printing. Nothing happens if nothing was seen.
+ */
+void coverage_drain(struct coverage *coverage, uint32_t subject,
+		    void (*seen)(uint32_t cell, void *arg), void *arg);
+
 /* How often SUBJECT saw CELL. */
 uint64_t coverage_count(const struct coverage *coverage, uint32_t subject,
 			const struct coverage_cell *cell);

@@ -13,6 +13,7 @@
 #define RMAPFUZZ_DIFF_H
 
 #include "coverage.h"
+#include "feedback.h"
 #include "machine.h"
 #include "model.h"
 #include "trace.h"
@@ -73,6 +74,7 @@ struct diff_options {
 	uint32_t check_every; /* full recount every k ops, and at the end; 0: only at the end */
 	uint32_t canary;      /* n > 0: pretend a disagreement at op n - 1 (tests the way out) */
 	struct coverage *coverage; /* coverage.h, for nr_backends subjects; NULL: not wanted */
+	struct feedback *feedback; /* feedback.h; NULL: not wanted */
 };
 /* All backends of backends.def, model, recount every 16 ops. */
 void diff_options_init(struct diff_options *options);

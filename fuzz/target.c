@@ -1,0 +1,135 @@
+/*
+ * From bytes to abort(), for the targets that run traces.
+ *
+ * Engines tell crashes apart by their stacks, so each check has a function that aborts; the
+ * DEDUP_TOKEN line carries the full signature.
+ */
+#include "target.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "plugin.h"
+
+#define FUZZ_OPS_MAX       64
+#define FUZZ_BRINGS_IN_MAX 128u /* pages */
+
+#define CHECK(id, name, help)                                                                      \
+	static _Noreturn __attribute__((noinline)) void found_##id(void)                           \
+	{                                                                                          \
+		abort();                                                                           \
+	}
+#include "checks.def"
+#undef CHECK
+
+#define CHECK(id, name, help) found_##id,
+static void (*const found[NR_CHECKS])(void) = {
+#include "checks.def"
+};
+#undef CHECK
+
+/* ---- options ----------------------------------------------------------------------------------
+ */
+
+static const struct rmap_ops *find_backend(const char *name)
+{
+	char error[256];
+	const struct rmap_ops *rmap;
+
+	if (!strchr(name, '/')) {
+		rmap = rmap_find(name);
+		snprintf(error, sizeof(error), "no backend \"%s\"", name);
+	} else {
+		rmap = plugin_load(name, error, sizeof(error));
+	}
+	if (!rmap) {
+		fprintf(stderr, "RMAP_BACKENDS: %s\n", error);
+		exit(2);
+	}
+	return rmap;
+}
+
+/* Narrow OPTIONS to the backends that LIST names. */
+static void select_backends(struct diff_options *options, const char *list)
+{
+	char *copy = strdup(list), *save = NULL;
+
+	if (!copy)
+		abort();
+	options->nr_backends = 0;
+	for (char *name = strtok_r(copy, " ,", &save); name; name = strtok_r(NULL, " ,", &save)) {
+		if (options->nr_backends == DIFF_SUBJECTS_MAX) {
+			fprintf(stderr, "RMAP_BACKENDS: more than %d\n", DIFF_SUBJECTS_MAX);
+			exit(2);
+		}
+		options->backends[options->nr_backends++] = find_backend(name);
+	}
+	free(copy);
+	if (!options->nr_backends) {
+		fputs("RMAP_BACKENDS: names none\n", stderr);
+		exit(2);
+	}
+}
+
+void target_options_init(struct diff_options *options)
+{
+	const char *list = getenv("RMAP_BACKENDS");
+	uint8_t *counters = engine_counters();
+
+	diff_options_init(options);
+	options->check_every = FUZZ_OPS_MAX / 2;
+	if (list)
+		select_backends(options, list);
+	if (counters)
+		options->feedback = feedback_create(counters);
+}
+
+/* ---- inputs -----------------------------------------------------------------------------------
+ */
+
+/* Pages that OP brings in at once; *LOCKED: areas may be locked, so that growth does it as well. */
+static uint32_t brings_in(const struct op *op, bool *locked)
+{
+	if (op->code == OP_mmap && (op->args[5] & (OP_MAP_POPULATE | OP_MAP_LOCKED))) {
+		*locked |= op->args[5] & OP_MAP_LOCKED;
+		return op->args[3];
+	}
+	return op->code == OP_mremap && *locked ? op->args[4] : 0;
+}
+
+/* Cut TRACE before it fills the memory of a small machine by single ops: with every allocation
+ * under reclaim, and a design among them that searches all page tables, that takes minutes. */
+static void cut_short(struct trace *trace)
+{
+	bool locked = false;
+	uint32_t pages = 0;
+
+	for (uint32_t i = 0; i < trace->nr_ops; i++) {
+		pages += brings_in(&trace->ops[i], &locked);
+		if (pages > FUZZ_BRINGS_IN_MAX) {
+			trace->nr_ops = i;
+			return;
+		}
+	}
+}
+
+void target_decode(struct trace *trace, const uint8_t *data, size_t size)
+{
+	trace_decode(trace, data, size, FUZZ_OPS_MAX);
+	cut_short(trace);
+}
+
+void target_run(struct diff *diff, const struct trace *trace)
+{
+	struct finding finding;
+
+	engine_begin();
+	if (diff_run(diff, trace, &finding)) {
+		finding_print(&finding, trace, stderr);
+		fprintf(stderr, "DEDUP_TOKEN: %s\n", finding.signature);
+		found[finding.check]();
+	}
+	engine_end();
+}
