@@ -253,6 +253,12 @@ static void slab_gone(struct machine *machine, const struct kmem_cache *cache)
 
 /* ---- the allocation oracle ----------------------------------------------------------------- */
 
+/* The NTH allocation of an op that was told to fail the N-th one, and all from FROM on. */
+static bool is_told_to_fail(uint32_t n, uint32_t from, uint32_t nth)
+{
+	return n == nth || (from && nth >= from);
+}
+
 bool alloc_allowed(struct machine *machine, bool can_wait)
 {
 	const struct op *op = machine->op;
@@ -263,7 +269,7 @@ bool alloc_allowed(struct machine *machine, bool can_wait)
 	nth = ++machine->last_op.allocs;
 	if (op->reclaim_nth == nth && can_wait && !machine->in_reclaim)
 		shrink_caches(machine, ZONE_HIGHMEM, 32);
-	if (op->fail_nth != nth)
+	if (!is_told_to_fail(op->fail_nth, op->fail_from, nth))
 		return true;
 	machine->last_op.alloc_failed = true;
 	return false;
@@ -273,7 +279,8 @@ bool meta_alloc_allowed(struct machine *machine)
 {
 	const struct op *op = machine->op;
 
-	if (!op || op->fail_meta != ++machine->last_op.meta_allocs)
+	if (!op ||
+	    !is_told_to_fail(op->fail_meta, op->fail_meta_from, ++machine->last_op.meta_allocs))
 		return true;
 	machine->last_op.meta_failed = true;
 	machine->last_op.alloc_failed = true;

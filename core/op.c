@@ -174,6 +174,8 @@ const struct op_property op_properties[NR_PROPERTIES] = {
 	{"fail_nth", offsetof(struct op, fail_nth)},
 	{"reclaim_nth", offsetof(struct op, reclaim_nth)},
 	{"fail_meta", offsetof(struct op, fail_meta)},
+	{"fail_from", offsetof(struct op, fail_from)},
+	{"fail_meta_from", offsetof(struct op, fail_meta_from)},
 };
 
 uint32_t op_optional(const struct op_info *info)

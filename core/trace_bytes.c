@@ -6,7 +6,7 @@
  *   op      = property* code head escape*
  *
  * A code below CODE_COMMON is an op, modulo how many there are; the next are ops again, the common
- * ones more often; those from PROPERTY_FIRST on are properties of the op that follows. The head has
+ * ones more often; those from PREFIX_FIRST on are properties of the op that follows. The head has
  * a field of some bits per operand, in the order of the op table: 4 bits name a process, 8 an
  * address, and so on (struct field). Fields fill bytes from the lowest bit up; one that does not
  * fit into what is left of a byte starts the next. So an op's head has the same few bytes whatever
@@ -75,8 +75,8 @@ static uint32_t live_proc(const struct state *state, uint32_t k)
 static void state_fork(struct state *state, const struct op *op)
 {
 	/* One that is to run out of memory is not counted on. */
-	if (op->fail_nth || op->fail_meta || !is_alive(state, op->args[0]) ||
-	    op->args[1] >= PROC_MAX || is_alive(state, op->args[1]))
+	if (op_fails(op) || !is_alive(state, op->args[0]) || op->args[1] >= PROC_MAX ||
+	    is_alive(state, op->args[1]))
 		return;
 	state->alive |= 1u << op->args[1];
 	state->nr_alive++;
@@ -599,10 +599,21 @@ _Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 3 && FILE_MAX == 8 && NR_A
 /* ---- ops ---------------------------------------------------------------------------------- */
 
 /*
- * Codes from here on are properties, four for each: n = 1, 2, 3 and n in two bytes behind it.
- * In the order of op_properties.
+ * Codes from here on are properties, four for each: n = 1, 2, 3 and n in two bytes behind it. Each
+ * property of op_properties keeps its codes for ever, so later ones come from below.
  */
-#define PROPERTY_FIRST (0x100 - 4 * NR_PROPERTIES)
+#define PREFIX_FIRST 236
+static const uint8_t property_codes[NR_PROPERTIES] = {244, 248, 252, 240, 236};
+
+static uint32_t property_of(uint32_t code)
+{
+	uint32_t i = 0;
+
+	while (property_codes[i] != code / 4 * 4)
+		i++;
+	return i;
+}
+
 /*
  * Codes from here on name the ops that make a trace eventful. The encoder never writes them, so
  * that the list may change without harm to what has been kept.
@@ -693,7 +704,7 @@ static bool decode_op(struct reader *in, const struct state *state, struct op *o
 	while (in->at < in->size) {
 		uint32_t code = get(in, 1), n;
 
-		if (code < PROPERTY_FIRST) {
+		if (code < PREFIX_FIRST) {
 			op->code = (uint8_t)code_of(code);
 			decode_operands(in, state, op);
 			return true;
@@ -701,7 +712,7 @@ static bool decode_op(struct reader *in, const struct state *state, struct op *o
 		n = code % 4 + 1;
 		if (n == 4)
 			n = get(in, 2);
-		op_set_property(op, (code - PROPERTY_FIRST) / 4, (uint16_t)n);
+		op_set_property(op, property_of(code), (uint16_t)n);
 	}
 	return false;
 }
@@ -740,7 +751,7 @@ static void encode_op(struct writer *out, const struct state *state, const struc
 
 		if (n == 0)
 			continue;
-		put(out, 1, PROPERTY_FIRST + 4 * i + (n < 4 ? n - 1 : 3));
+		put(out, 1, property_codes[i] + (n < 4 ? n - 1 : 3));
 		if (n >= 4)
 			put(out, 2, n);
 	}

@@ -189,8 +189,8 @@ static void put_expect(struct text *text, const struct expect *expect)
 	}
 }
 
-/* A line never needs more: eight operands of at most 50 characters, three properties, a result. */
-#define LINE_SIZE 640
+/* A line never needs more: eight operands of at most 50 characters, five properties, a result. */
+#define LINE_SIZE 704
 
 /* The expectation at E, if it is about op AT. */
 static const struct expect *expect_of(const struct trace *trace, uint32_t e, uint32_t at)

@@ -51,12 +51,13 @@ void expect_put(struct text *text, enum op_code code, const struct expect *expec
 /* What `# expect: p0 w0 ...` may say of a page: the characters of machine_page_char(). */
 #define PAGE_CHARS ".-zrwnso"
 
-/* Names of the properties of an op, in the order they are printed. */
+/* Names of the properties of an op, in the order they are printed. Append only: the position is
+ * known to the byte form. */
 struct op_property {
 	const char *name;
 	size_t offset; /* of a uint16_t in struct op */
 };
-#define NR_PROPERTIES 3
+#define NR_PROPERTIES 5
 extern const struct op_property op_properties[NR_PROPERTIES];
 
 static inline uint16_t op_property(const struct op *op, uint32_t i)

@@ -443,7 +443,8 @@ static int parse_property(struct parser *parser, struct op *op)
 		i++;
 	if (i == NR_PROPERTIES)
 		return fail(parser, name.n ? name : (struct word){"(", 1}, "",
-			    ": a property is fail_nth, reclaim_nth or fail_meta");
+			    ": a property is fail_nth, reclaim_nth, fail_meta, fail_from or "
+			    "fail_meta_from");
 	word_string(name, known, sizeof(known));
 	if (op_property(op, i))
 		return fail(parser, name, "", ": this property comes twice");

@@ -61,7 +61,7 @@ static enum diff_excuse excuse_for(const struct diff *diff, const struct subject
 
 	if (s->last->meta_failed || diff->reference->last->meta_failed)
 		return EXCUSE_META_FAILURE;
-	if ((op->fail_nth || op->reclaim_nth) &&
+	if ((op->fail_nth || op->fail_from || op->reclaim_nth) &&
 	    (s->last->area_allocs || diff->reference->last->area_allocs))
 		return EXCUSE_AREA_FAILURE;
 	return NR_EXCUSES;

@@ -572,15 +572,24 @@ static mend_fn *const mend[NR_OPS] = {
 
 static void tell_to_fail(struct generator *g, struct op *op)
 {
-	switch (below(g, 3)) {
+	switch (below(g, 8)) {
 	case 0:
+	case 1:
 		op->fail_nth = (uint16_t)(1 + below(g, 6));
 		break;
-	case 1:
+	case 2:
+		op->fail_from = (uint16_t)(1 + below(g, 6));
+		break;
+	case 3:
+	case 4:
+	case 5:
 		op->reclaim_nth = (uint16_t)(1 + below(g, 6));
 		break;
-	default:
+	case 6:
 		op->fail_meta = (uint16_t)(1 + below(g, 3));
+		break;
+	default:
+		op->fail_meta_from = (uint16_t)(1 + below(g, 3));
 		break;
 	}
 }

@@ -178,7 +178,7 @@ static bool judge(struct diff *diff)
 int diff_step(struct diff *diff, const struct op *op, struct finding *finding)
 {
 	struct diff_stats *stats = &diff->stats;
-	bool failures = op->fail_nth || op->fail_meta || op->reclaim_nth, found;
+	bool failures = op_fails(op) || op->reclaim_nth, found;
 
 	diff->finding = finding;
 	diff->op = op_resolve(op, diff->regions);

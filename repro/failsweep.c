@@ -7,6 +7,7 @@
  */
 #include "failsweep.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* What the op under test allocated: the most of all subjects. */
@@ -58,29 +59,40 @@ static int run(struct sweep *sweep, uint32_t first, uint32_t n, struct allocs *m
 	return diff_end(sweep->diff, sweep->finding);
 }
 
-static bool fails_by_itself(const struct op *op)
+/* A way to fail: where K is written in an op, and whose allocations it counts. */
+struct way {
+	size_t property; /* offset of a uint16_t in struct op */
+	bool meta, later;
+};
+
+static const struct way ways[] = {
+	{offsetof(struct op, fail_nth), false, false},
+	{offsetof(struct op, fail_from), false, true},
+	{offsetof(struct op, fail_meta), true, false},
+	{offsetof(struct op, fail_meta_from), true, true},
+};
+
+static void count_run(struct failsweep_stats *stats, const struct way *way)
 {
-	return op->fail_nth || op->fail_meta;
+	stats->engine += !way->meta && !way->later;
+	stats->meta += way->meta && !way->later;
+	stats->later += way->later;
 }
 
-/* Fail each allocation of op I, the engine's or the backends'. */
-static int sweep_op(struct sweep *sweep, uint32_t i, bool meta)
+/* Fail each allocation of op I in one WAY. */
+static int sweep_op(struct sweep *sweep, uint32_t i, const struct way *way)
 {
 	struct op *op = &sweep->failing->ops[i];
 	struct allocs made = {0, 0};
 
-	op->fail_nth = op->fail_meta = 0;
+	op->fail_nth = op->fail_meta = op->fail_from = op->fail_meta_from = 0;
 	for (uint32_t k = 1; k <= UINT16_MAX; k++) {
-		if (meta)
-			op->fail_meta = (uint16_t)k;
-		else
-			op->fail_nth = (uint16_t)k;
+		*(uint16_t *)((char *)op + way->property) = (uint16_t)k;
 		if (run(sweep, i, 1, &made))
 			return 1;
-		if ((meta ? made.meta : made.engine) < k)
+		if ((way->meta ? made.meta : made.engine) < k)
 			break;
-		sweep->stats->engine += !meta;
-		sweep->stats->meta += meta;
+		count_run(sweep->stats, way);
 	}
 	*op = sweep->trace->ops[i];
 	return 0;
@@ -93,14 +105,36 @@ static int sweep_all(struct sweep *sweep)
 	if (run(sweep, 0, trace->nr_ops, sweep->made))
 		return 1;
 	for (uint32_t i = 0; i < trace->nr_ops; i++) {
-		bool own = fails_by_itself(&trace->ops[i]);
+		const struct allocs *made = &sweep->made[i];
+		bool own = op_fails(&trace->ops[i]);
 
-		if ((own || sweep->made[i].engine) && sweep_op(sweep, i, false))
-			return 1;
-		if ((own || sweep->made[i].meta) && sweep_op(sweep, i, true))
-			return 1;
+		for (size_t k = 0; k < sizeof(ways) / sizeof(ways[0]); k++) {
+			if (!own && !(ways[k].meta ? made->meta : made->engine))
+				continue;
+			if (sweep_op(sweep, i, &ways[k]))
+				return 1;
+		}
 	}
 	return 0;
+}
+
+static bool same_failures(const struct op *a, const struct op *b)
+{
+	return a->fail_nth == b->fail_nth && a->fail_from == b->fail_from &&
+	       a->fail_meta == b->fail_meta && a->fail_meta_from == b->fail_meta_from;
+}
+
+void failsweep_line(const struct trace *trace, const struct trace *failing, char *buf, size_t size)
+{
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < trace->nr_ops; i++) {
+		int n;
+
+		if (same_failures(&trace->ops[i], &failing->ops[i]))
+			continue;
+		n = snprintf(buf, size, ", op %" PRIu32 ": ", i);
+		op_print(&failing->ops[i], buf + n, size - (size_t)n);
+	}
 }
 
 int failsweep(struct diff *diff, const struct trace *trace, struct failsweep_stats *stats,

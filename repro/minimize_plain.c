@@ -63,11 +63,12 @@ static uint32_t config_weight(struct machine_config config)
 	return n;
 }
 
-#define NR_PROPERTIES 3
+#define NR_PROPERTIES 5
 static uint16_t *property(struct op *op, uint32_t i)
 {
 	uint16_t *const properties[NR_PROPERTIES] = {&op->fail_nth, &op->reclaim_nth,
-						     &op->fail_meta};
+						     &op->fail_meta, &op->fail_from,
+						     &op->fail_meta_from};
 
 	return properties[i];
 }

@@ -169,8 +169,42 @@ static void each_allocation_has_its_run(void **state)
 	assert_true(meta > 0);
 	assert_int_equal(sweep->stats.engine, engine);
 	assert_int_equal(sweep->stats.meta, meta);
-	assert_true(sweep->stats.runs > engine + meta);
+	/* And each once more with all later ones. */
+	assert_true(sweep->stats.later >= engine + meta);
+	assert_true(sweep->stats.runs > 2 * (engine + meta));
 	sweep_free(sweep);
+}
+
+/* What reclaim swaps out of two tmpfs files, if LINE is the reclaim; each needs an allocation. */
+static uint64_t swapouts(const struct rmap_ops *rmap, const char *line)
+{
+	struct machine *machine = machine_create(&machine_presets[0].config, rmap);
+	struct sweep *sweep = sweep_new();
+	struct machine_stats stats;
+	char text[128];
+
+	snprintf(text, sizeof(text), "rmapfuzz trace 1\nfwrite f1 0\nfwrite f3 0\n%s\n", line);
+	parse(sweep, text);
+	for (uint32_t i = 0; i < sweep->trace.nr_ops; i++) {
+		struct result result;
+
+		machine_apply(machine, &sweep->trace.ops[i], &result);
+	}
+	machine_stats(machine, &stats);
+	machine_destroy(machine);
+	sweep_free(sweep);
+	return stats.swapouts;
+}
+
+/* Reclaim tries again what failed once; what fails from then on stays where it is. */
+static void later_ones_fail_too(void **state)
+{
+	for (uint32_t i = 0; rmap_backends[i]; i++) {
+		assert_int_equal(swapouts(rmap_backends[i], "reclaim 64"), 2);
+		assert_int_equal(swapouts(rmap_backends[i], "reclaim 64 (fail_nth: 1)"), 2);
+		assert_int_equal(swapouts(rmap_backends[i], "reclaim 64 (fail_from: 1)"), 0);
+		assert_int_equal(swapouts(rmap_backends[i], "reclaim 64 (fail_from: 2)"), 1);
+	}
 }
 
 /* A failure that the trace has itself gives way while its op has its turn, and only then. */
@@ -241,6 +275,7 @@ int main(void)
 		cmocka_unit_test(seeds_survive_every_failure),
 		cmocka_unit_test(generated_traces_survive_every_failure),
 		cmocka_unit_test(each_allocation_has_its_run),
+		cmocka_unit_test(later_ones_fail_too),
 		cmocka_unit_test(own_failures_are_swept_too),
 		cmocka_unit_test(a_leak_is_caught),
 		cmocka_unit_test(an_old_finding_is_found_first),

@@ -337,6 +337,7 @@ static void test_container(void **state)
 static const char *const canonical[] = {
 	"p1 = fork p0",
 	"p31 = fork p31 (fail_nth: 2) (reclaim_nth: 1) (fail_meta: 65535) = ENOMEM",
+	"p31 = fork p31 (fail_nth: 2) (fail_from: 4) (fail_meta_from: 65535)",
 	"exit p1",
 	"exec p0 = ok",
 	"r0 = mmap p0 - 8 rw anon",
@@ -640,9 +641,10 @@ static const struct {
 	 "2: advice: \"free\" is not normal, random, sequential, willneed or dontneed"},
 	{HEAD "read p0 w0 (fail_nth: 1) (fail_nth: 2)\n",
 	 "2: \"fail_nth\": this property comes twice"},
-	{HEAD "read p0 w0 (fail_mth: 1)\n",
-	 "2: \"fail_mth\": a property is fail_nth, reclaim_nth or fail_meta"},
-	{HEAD "read p0 w0 (\n", "2: \"(\": a property is fail_nth, reclaim_nth or fail_meta"},
+	{HEAD "read p0 w0 (fail_mth: 1)\n", "2: \"fail_mth\": a property is fail_nth, reclaim_nth, "
+					    "fail_meta, fail_from or fail_meta_from"},
+	{HEAD "read p0 w0 (\n",
+	 "2: \"(\": a property is fail_nth, reclaim_nth, fail_meta, fail_from or fail_meta_from"},
 	{HEAD "read p0 w0 (fail_nth 1)\n", "2: \"fail_nth\": write a property as (fail_nth: 1)"},
 	{HEAD "read p0 w0 (fail_nth: 1\n", "2: \"fail_nth\": write a property as (fail_nth: 1)"},
 	{HEAD "read p0 w0 (fail_nth: 0)\n",
@@ -945,6 +947,9 @@ static void test_golden_bytes(void **state)
 		{{0, 0xf4, 0xf9, 0xff, 9, 1, 10, 0, 0},
 		 9,
 		 "write p0 w0 (fail_nth: 1) (reclaim_nth: 2) (fail_meta: 265)\n"},
+		{{0, 0xf2, 0xef, 1, 1, 10, 0, 0},
+		 8,
+		 "write p0 w0 (fail_from: 3) (fail_meta_from: 257)\n"},
 		{{0, 1, 0, 1, 15, 0}, 6, "exit p1\nexit p0\n"},
 		{{0, 17, 31}, 3, "reclaim 32\n"},
 		{{0, 11, 2, 4}, 4, "truncate f2 4\n"},
@@ -994,8 +999,7 @@ static void test_density(void **state)
 
 			ops += kind == OPERAND_PROC;
 			alive += kind == OPERAND_PROC && (born >> op->args[0] & 1);
-			if (op->code == OP_fork && (born >> op->args[0] & 1) && !op->fail_nth &&
-			    !op->fail_meta)
+			if (op->code == OP_fork && (born >> op->args[0] & 1) && !op_fails(op))
 				born |= 1u << op->args[1];
 			if (op->code == OP_exit)
 				born &= ~(1u << op->args[0]);

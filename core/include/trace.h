@@ -90,14 +90,22 @@ enum op_code {
  * a byte address, or, if bit i of refs is set, region << 24 | page offset (0..0xffffff).
  */
 struct op {
-	uint8_t code;         /* enum op_code */
-	uint8_t refs;         /* bit per operand: a region reference */
-	uint16_t fail_nth;    /* fail the n-th engine allocation of this op; 0: none */
-	uint16_t fail_meta;   /* fail the n-th allocation of the backend in this op; 0: none */
-	uint16_t reclaim_nth; /* run reclaim at the n-th engine allocation; 0: never */
-	uint32_t serial;      /* position in the trace; a write stores token TOKEN_WRITE | serial */
+	uint8_t code;            /* enum op_code */
+	uint8_t refs;            /* bit per operand: a region reference */
+	uint16_t fail_nth;       /* fail the n-th engine allocation of this op; 0: none */
+	uint16_t fail_meta;      /* fail the n-th allocation of the backend in this op; 0: none */
+	uint16_t reclaim_nth;    /* run reclaim at the n-th engine allocation; 0: never */
+	uint16_t fail_from;      /* fail the n-th engine allocation of this op and all later ones */
+	uint16_t fail_meta_from; /* the same for allocations of the backend */
+	uint32_t serial; /* position in the trace; a write stores token TOKEN_WRITE | serial */
 	uint32_t args[OP_ARGS_MAX];
 };
+
+/* The trace makes an allocation of OP fail. */
+static inline bool op_fails(const struct op *op)
+{
+	return op->fail_nth || op->fail_from || op->fail_meta || op->fail_meta_from;
+}
 
 struct op_operand {
 	uint8_t kind; /* enum operand_kind */

@@ -1,5 +1,6 @@
 /*
- * rmapfuzz failsweep: traces, once for every allocation in them, failing that one.
+ * rmapfuzz failsweep: traces, once for every allocation in them, failing that one, and once failing
+ * all later ones too.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -79,8 +80,9 @@ static void print_trace(FILE *out, const void *what)
 
 static json_t *result_json(const char *path, const struct failsweep_stats *stats)
 {
-	return json_pack("{s:s,s:I,s:I,s:I,s:I}", "file", path, "engine", (json_int_t)stats->engine,
-			 "backend", (json_int_t)stats->meta, "runs", (json_int_t)stats->runs, "ops",
+	return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "file", path, "engine",
+			 (json_int_t)stats->engine, "backend", (json_int_t)stats->meta, "later",
+			 (json_int_t)stats->later, "runs", (json_int_t)stats->runs, "ops",
 			 (json_int_t)stats->ops);
 }
 
@@ -90,23 +92,8 @@ static void print_clean(struct sweep *sweep, const char *path, const struct fail
 		json_array_append_new(sweep->json, result_json(path, stats));
 	else if (!sweep->arguments->quiet)
 		printf("passed  %s: %" PRIu64 " engine and %" PRIu64 " backend allocations failed, "
-		       "%" PRIu64 " runs\n",
-		       path, stats->engine, stats->meta, stats->runs);
-}
-
-/* The op that was told to fail and was not in the trace itself, as text; "": none. */
-static void failing_line(const struct sweep *sweep, char *buf, size_t size)
-{
-	buf[0] = '\0';
-	for (uint32_t i = 0; i < sweep->trace.nr_ops; i++) {
-		const struct op *op = &sweep->failing.ops[i], *own = &sweep->trace.ops[i];
-		int n;
-
-		if (op->fail_nth == own->fail_nth && op->fail_meta == own->fail_meta)
-			continue;
-		n = snprintf(buf, size, ", op %" PRIu32 ": ", i);
-		op_print(op, buf + n, size - (size_t)n);
-	}
+		       "%" PRIu64 " with all later ones, %" PRIu64 " runs\n",
+		       path, stats->engine, stats->meta, stats->later, stats->runs);
 }
 
 static int report(struct sweep *sweep, const char *path, const struct failsweep_stats *stats,
@@ -115,7 +102,7 @@ static int report(struct sweep *sweep, const char *path, const struct failsweep_
 	const struct arguments *arguments = sweep->arguments;
 	char line[256];
 
-	failing_line(sweep, line, sizeof(line));
+	failsweep_line(&sweep->trace, &sweep->failing, line, sizeof(line));
 	if (sweep->json) {
 		json_t *object = result_json(path, stats);
 
@@ -153,6 +140,7 @@ static int sweep_file(const char *path, void *arg)
 	sweep->total.runs += stats.runs;
 	sweep->total.engine += stats.engine;
 	sweep->total.meta += stats.meta;
+	sweep->total.later += stats.later;
 	sweep->total.ops += stats.ops;
 	if (found) {
 		sweep->failed++;
@@ -174,8 +162,10 @@ static int print_total(struct sweep *sweep)
 	if (sweep->json)
 		return cli_print_json(sweep->json);
 	printf("%" PRIu32 " passed, %" PRIu32 " failed; %" PRIu64 " engine and %" PRIu64
-	       " backend allocations failed in %" PRIu64 " runs, %" PRIu64 " ops\n",
-	       sweep->passed, sweep->failed, total->engine, total->meta, total->runs, total->ops);
+	       " backend allocations failed, %" PRIu64 " with all later ones, in %" PRIu64
+	       " runs, %" PRIu64 " ops\n",
+	       sweep->passed, sweep->failed, total->engine, total->meta, total->later, total->runs,
+	       total->ops);
 	return cli_finish(CLI_OK);
 }
 
@@ -189,7 +179,8 @@ int cmd_failsweep(int argc, char **argv)
 		.children = children,
 		.args_doc = "FILE...",
 		.doc = "Run each trace once for every allocation in it, the engine's and the "
-		       "backends', failing that one, on all backends in lockstep. The report names "
+		       "backends', failing that one, and once failing it and all later ones of "
+		       "its operation, on all backends in lockstep. The report names "
 		       "the operation with the property that replays it. Exit status: 0 nothing "
 		       "found, 1 a finding, 2 bad input."};
 	struct arguments arguments = {0};

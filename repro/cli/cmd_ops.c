@@ -107,6 +107,8 @@ static const char *const more_words[] = {
 	" (fail_nth: 1)",
 	" (reclaim_nth: 1)",
 	" (fail_meta: 1)",
+	" (fail_from: 1)",
+	" (fail_meta_from: 1)",
 };
 
 static int print_dictionary(void)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failsweep.h"
 #include "options.h"
 
 #define PICTURE_PAGES 64
@@ -18,7 +19,7 @@ struct arguments {
 	enum cli_form form;
 	uint32_t stop_at;   /* ops */
 	const char *expect; /* a signature that must appear */
-	bool show, hash, json, quiet;
+	bool show, hash, json, quiet, fail_sweep;
 	char **paths;
 	int nr_paths;
 };
@@ -26,7 +27,7 @@ struct arguments {
 struct replay {
 	const struct arguments *arguments;
 	struct diff *diff;
-	struct trace trace;
+	struct trace trace, failing;
 	uint32_t passed, failed;
 	json_t *json; /* array of results, or NULL */
 	/* --trace: what was last shown of each process */
@@ -35,12 +36,15 @@ struct replay {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum { KEY_EXPECT = 256, KEY_TRACE, KEY_STOP, KEY_BYTES, KEY_HASH, KEY_JSON };
+enum { KEY_EXPECT = 256, KEY_TRACE, KEY_STOP, KEY_BYTES, KEY_HASH, KEY_JSON, KEY_SWEEP };
 
 static const struct argp_option options[] = {
 	{"expect", KEY_EXPECT, "SIGNATURE", 0, "succeed if exactly this finding appears", 0},
 	{"trace", KEY_TRACE, NULL, 0, "print each operation, its result and what changed", 0},
 	{"stop-at", KEY_STOP, "N", 0, "run the first N operations only, then let everybody exit",
+	 0},
+	{"fail-sweep", KEY_SWEEP, NULL, 0,
+	 "then run each once more for every allocation in it, failing that one, and all later ones",
 	 0},
 	{"bytes", KEY_BYTES, NULL, 0, "files are in the byte form, whatever they look like", 0},
 	{"hash", KEY_HASH, NULL, 0, "print a hash of what each trace did", 0},
@@ -66,6 +70,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_STOP:
 		arguments->stop_at = (uint32_t)cli_number(state, "--stop-at", arg, TRACE_OPS_MAX);
+		break;
+	case KEY_SWEEP:
+		arguments->fail_sweep = true;
 		break;
 	case KEY_BYTES:
 		arguments->form = CLI_BYTES;
@@ -190,6 +197,21 @@ static void print_result(struct replay *replay, const char *path, bool good,
 	}
 }
 
+/* The trace with a failure in it that leads to *FINDING takes the place of the one that passed. */
+static bool sweep(struct replay *replay, struct finding *finding, int *found)
+{
+	struct failsweep_stats stats = {0};
+	char line[256];
+
+	if (!failsweep(replay->diff, &replay->trace, &stats, &replay->failing, finding))
+		return false;
+	failsweep_line(&replay->trace, &replay->failing, line, sizeof(line));
+	fprintf(stderr, "rmapfuzz: with an allocation failed%s\n", line);
+	trace_copy(&replay->trace, &replay->failing);
+	*found = 1;
+	return true;
+}
+
 static bool run_trace(struct replay *replay, const char *path)
 {
 	const struct arguments *arguments = replay->arguments;
@@ -204,6 +226,8 @@ static bool run_trace(struct replay *replay, const char *path)
 		good = found && strcmp(finding.signature, arguments->expect) == 0;
 	else
 		good = !found;
+	if (good && arguments->fail_sweep)
+		good = !sweep(replay, &finding, &found);
 	print_result(replay, path, good, found ? &finding : NULL);
 	return good;
 }
@@ -271,6 +295,7 @@ int cmd_replay(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
 	replay.diff = diff_create(&arguments.lockstep.diff);
 	trace_init(&replay.trace, &machine_presets[0].config);
+	trace_init(&replay.failing, &machine_presets[0].config);
 	replay.json = arguments.json ? json_array() : NULL;
 	for (int i = 0; i < arguments.nr_paths; i++)
 		status = cli_graver(status,
@@ -281,6 +306,7 @@ int cmd_replay(int argc, char **argv)
 		fprintf(arguments.hash ? stderr : stdout,
 			"%" PRIu32 " passed, %" PRIu32 " failed\n", replay.passed, replay.failed);
 	trace_release(&replay.trace);
+	trace_release(&replay.failing);
 	diff_destroy(replay.diff);
 	return status;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "failsweep.h"
 #include "run.h"
 
 /* An odd number with no pattern: the seeds of two runs do not meet. */
@@ -20,6 +21,7 @@
 enum {
 	KEY_MACHINE = 256,
 	KEY_FAULTS,
+	KEY_SWEEP,
 	KEY_METAMORPHIC,
 	KEY_COVERAGE,
 	KEY_KEEP,
@@ -41,6 +43,10 @@ static const struct argp_option options[] = {
 	 "(default: tiny)",
 	 0},
 	{"faults", KEY_FAULTS, NULL, 0, "allocation failures and reclaim inside operations, too",
+	 0},
+	{"fail-sweep", KEY_SWEEP, NULL, 0,
+	 "run each trace once more for every allocation in it, failing that one, and all later "
+	 "ones of its operation",
 	 0},
 	{"metamorphic", KEY_METAMORPHIC, NULL, 0,
 	 "then run each trace on each backend alone, and see whether what is done and undone "
@@ -115,6 +121,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case KEY_FAULTS:
 		arguments->generate.faults = true;
 		break;
+	case KEY_SWEEP:
+		arguments->fail_sweep = true;
+		break;
 	case 'c':
 		arguments->corpus = arg;
 		break;
@@ -180,10 +189,23 @@ static const struct machine_config *choose_machine(const struct run_arguments *a
 	return &machine_presets[i % presets].config;
 }
 
+/* What was found with a failure is found with the trace that has it. */
+static int run_sweep(struct run *run, struct finding *finding)
+{
+	struct failsweep_stats stats = {0};
+	int found = failsweep(run->diff, &run->trace, &stats, &run->failing, finding);
+
+	if (found)
+		trace_copy(&run->trace, &run->failing);
+	return found;
+}
+
 /* In lockstep, and then, if so wished, each backend against itself. */
 static int run_trace(struct run *run, uint64_t seed, struct finding *finding)
 {
-	if (diff_run(run->diff, &run->trace, finding))
+	bool swept = run->arguments->fail_sweep;
+
+	if (swept ? run_sweep(run, finding) : diff_run(run->diff, &run->trace, finding))
 		return 1;
 	for (uint32_t i = 0; run->metamorphs[i]; i++) {
 		if (metamorph_run(run->metamorphs[i], &run->trace, seed, METAMORPH_EVERY, finding))
@@ -262,6 +284,7 @@ static int prepare(struct run *run, struct run_arguments *arguments)
 	for (uint32_t i = 0; arguments->metamorphic && i < diff->nr_backends; i++)
 		run->metamorphs[i] = metamorph_create(diff->backends[i]);
 	trace_init(&run->trace, &arguments->config);
+	trace_init(&run->failing, &arguments->config);
 	run->terminal = !arguments->quiet && isatty(STDERR_FILENO);
 	run->start = run_now();
 	return CLI_OK;
@@ -274,6 +297,7 @@ static void release(struct run *run)
 		metamorph_destroy(run->metamorphs[i]);
 	coverage_destroy(run->arguments->lockstep.diff.coverage);
 	trace_release(&run->trace);
+	trace_release(&run->failing);
 	diff_destroy(run->diff);
 }
 

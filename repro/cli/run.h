@@ -26,6 +26,7 @@ struct run_arguments {
 	char *corpus;                         /* traces to run first */
 	const char *junit, *sarif, *markdown; /* files to write reports to, or NULL */
 	bool keep_going, json, quiet, hash, metamorphic, coverage, explain;
+	bool fail_sweep;
 };
 
 /* The findings of one signature, by the first of them. */
@@ -44,7 +45,8 @@ struct run {
 	struct diff *diff;
 	struct metamorph *metamorphs[DIFF_SUBJECTS_MAX + 1]; /* --metamorphic: one per backend */
 	struct trace trace;
-	struct kind *kinds; /* SIGNATURES_MAX of them */
+	struct trace failing; /* --fail-sweep: the trace with a failure in it */
+	struct kind *kinds;   /* SIGNATURES_MAX of them */
 	uint32_t nr_kinds;
 	uint64_t findings;
 	double start, shown; /* seconds */
