@@ -62,6 +62,7 @@ static void zone_init(struct machine *machine, enum zone_id id, uint32_t start, 
 	zone->touched = 0;
 	zone->nr_free = zone->npages;
 	zone->nr_active = zone->nr_inactive = 0;
+	zone->scanned = 0;
 	TAILQ_INIT(&zone->free);
 	TAILQ_INIT(&zone->active);
 	TAILQ_INIT(&zone->inactive);
@@ -296,6 +297,7 @@ static void page_free(struct machine *machine, struct page *page)
 	page->token = TOKEN_FREE;
 	TAILQ_INSERT_HEAD(&zone->free, page, lru);
 	zone->nr_free++;
+	zone->scanned = 0;
 }
 
 void page_put(struct machine *machine, struct page *page)

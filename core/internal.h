@@ -118,6 +118,7 @@ struct zone {
 	struct page_list free;
 	struct page_list active, inactive;
 	uint32_t nr_active, nr_inactive;
+	uint32_t scanned; /* pages that reclaim looked at since a page was last freed here */
 	struct page **chunks;
 	uint32_t nr_chunks;
 };

@@ -18,6 +18,10 @@
 #define DEF_PRIORITY 12
 #define SWAPPINESS   60
 #define EVICT_TRIES  8
+/* How often a zone's pages are looked at in vain. Going through both lists, up to the last round,
+ * looks at each page about twice; an active page goes to the inactive list before it can go. */
+#define UNRECLAIMABLE 4u
+#define SCANNED_FREE  1024u /* looks that count for nothing: short lists cost nothing */
 
 /* ---- lists ---------------------------------------------------------------------- */
 
@@ -330,12 +334,29 @@ static void refill_inactive(struct machine *machine, struct zone *zone, uint32_t
 
 /* ---- shrink_caches -------------------------------------------------------------- */
 
+/* Its pages were gone through several times over, and none could go. It is left alone until one is
+ * freed by other means, or else memory full of locked pages makes every allocation go through it.
+ */
+static bool all_unreclaimable(const struct zone *zone)
+{
+	uint32_t pages = zone->nr_active + zone->nr_inactive;
+
+	return zone->scanned > UNRECLAIMABLE * pages + SCANNED_FREE;
+}
+
 static uint32_t shrink_zone(struct machine *machine, struct zone *zone, uint32_t priority,
 			    bool eligible, uint32_t target)
 {
+	uint32_t active = (zone->nr_active >> priority) + 1;
+	uint32_t inactive = (zone->nr_inactive >> priority) + 1;
+
+	/* The first round looks all the same, at a page of each list or little more. */
+	if (priority != DEF_PRIORITY && all_unreclaimable(zone))
+		return 0;
+	zone->scanned += active + inactive;
 	if (zone->nr_active)
-		refill_inactive(machine, zone, (zone->nr_active >> priority) + 1, eligible);
-	return shrink_cache(machine, zone, (zone->nr_inactive >> priority) + 1, target);
+		refill_inactive(machine, zone, active, eligible);
+	return shrink_cache(machine, zone, inactive, target);
 }
 
 /*

@@ -184,8 +184,8 @@ bool pte_addr_find(struct machine *machine, pte_addr_t addr, struct ptep *pte)
 	return true;
 }
 
-void rmap_each_mapped(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
-		      rmap_each_fn *each, void *arg)
+bool rmap_each_mapped(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
+		      const struct page *only, rmap_each_fn *each, void *arg)
 {
 	const struct pte_table *table = NULL;
 	struct ptep pte;
@@ -199,12 +199,13 @@ void rmap_each_mapped(struct machine *machine, struct vma *vma, uint32_t first, 
 		if (pte.table != table)
 			count_kmap(machine);
 		table = pte.table;
-		if (!pte_present(entry))
+		if (!pte_present(entry) || (only && !pte_maps(entry, only->pfn)))
 			continue;
 		page = pfn_to_page(machine, pte_pfn(entry));
-		if (page && !(page->flags & PG_RESERVED))
-			each(machine, page, vpn, pte, arg);
+		if (page && !(page->flags & PG_RESERVED) && !each(machine, page, vpn, pte, arg))
+			return false;
 	}
+	return true;
 }
 
 struct vma *vma_at(struct machine *machine, struct mm *mm, uint32_t vpn)

@@ -253,8 +253,10 @@ static void add_totals(struct machine_state *state, const struct machine *machin
 	machine_state_word(state, (uint64_t)machine->committed_as << 32 | machine->swap_used);
 	for (uint32_t i = 0; i < machine->nr_caches; i++)
 		machine_state_word(state, machine->caches[i].used);
-	for (uint32_t i = 0; i < NR_ZONES; i++)
+	for (uint32_t i = 0; i < NR_ZONES; i++) {
 		machine_state_word(state, zone_used(&machine->zones[i]));
+		machine_state_word(state, machine->zones[i].scanned);
+	}
 }
 
 void machine_state_add(struct machine_state *state, struct machine *machine)

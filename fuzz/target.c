@@ -14,7 +14,7 @@
 #include "plugin.h"
 
 #define FUZZ_OPS_MAX       64
-#define FUZZ_BRINGS_IN_MAX 128u /* pages */
+#define FUZZ_BRINGS_IN_MAX 1024u /* pages */
 
 #define CHECK(id, name, help)                                                                      \
 	static _Noreturn __attribute__((noinline)) void found_##id(void)                           \
@@ -100,7 +100,7 @@ static uint32_t brings_in(const struct op *op, bool *locked)
 }
 
 /* Cut TRACE before it fills the memory of a small machine by single ops: with every allocation
- * under reclaim, and a design among them that searches all page tables, that takes minutes. */
+ * under reclaim, and a design among them that searches all page tables, that takes long. */
 static void cut_short(struct trace *trace)
 {
 	bool locked = false;

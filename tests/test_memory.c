@@ -1005,9 +1005,10 @@ static void probes_are_counted(void **state)
 
 struct seen {
 	uint32_t n, last;
+	uint32_t stop_at; /* after so many; 0: never */
 };
 
-static void count_one(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
+static bool count_one(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
 		      void *arg)
 {
 	struct seen *seen = arg;
@@ -1016,12 +1017,13 @@ static void count_one(struct machine *machine, struct page *page, uint32_t vpn, 
 	assert_true(pte_maps(ptep_get(pte), page->pfn));
 	assert_int_equal(ptep_vpn(pte), vpn);
 	seen->last = vpn;
-	seen->n++;
+	return ++seen->n != seen->stop_at;
 }
 
 static void an_area_shows_its_pages(void **state)
 {
 	struct machine *machine = boot("1g");
+	const struct page *only;
 	struct seen seen = {0};
 	struct vma *vma;
 
@@ -1032,13 +1034,21 @@ static void an_area_shows_its_pages(void **state)
 	touch(machine, OP_write, 31);
 	vma = vma_at(machine, mm_of(machine), WINDOW_BASE / PAGE_SIZE);
 	machine->counters = (struct rmap_counters){0};
-	rmap_each_mapped(machine, vma, vma->start, vma->end, count_one, &seen);
+	assert_true(rmap_each_mapped(machine, vma, vma->start, vma->end, NULL, count_one, &seen));
 	assert_int_equal(seen.n, 3);
 	assert_int_equal(machine->counters.pte_probes, 4);
 	assert_int_equal(machine->counters.kmap_atomic, 1);
 	seen = (struct seen){0};
-	rmap_each_mapped(machine, vma, vma->start + 4, vma->start + 31, count_one, &seen);
+	rmap_each_mapped(machine, vma, vma->start + 4, vma->start + 31, NULL, count_one, &seen);
 	assert_int_equal(seen.n, 1);
+	seen = (struct seen){.stop_at = 2};
+	assert_false(rmap_each_mapped(machine, vma, vma->start, vma->end, NULL, count_one, &seen));
+	assert_int_equal(seen.n, 2);
+	seen = (struct seen){0};
+	only = pfn_to_page(machine, pte_pfn(ptep_get(pte_lookup(vma->mm, vma->start + 9))));
+	assert_true(rmap_each_mapped(machine, vma, vma->start, vma->end, only, count_one, &seen));
+	assert_int_equal(seen.n, 1);
+	assert_int_equal(seen.last, vma->start + 9);
 	machine_destroy(machine);
 }
 

@@ -371,6 +371,35 @@ static void reclaim_drops_the_cache_first(struct scene *s)
 	assert_int_equal(s->last.value, 0);
 }
 
+static uint32_t looks(struct scene *s, const char *op)
+{
+	struct zone *zone = &s->machine->zones[ZONE_DMA];
+	uint32_t before = zone->scanned;
+
+	assert_int_equal(run(s, op), 0);
+	assert_int_equal(s->last.value, 0);
+	return zone->scanned - before;
+}
+
+/* Locked pages are gone through a few times in vain, then hardly at all, until one is freed. */
+static void reclaim_gives_up(struct scene *s)
+{
+	run(s, "mmap p0 w0 200 rw anon|fixed|locked");
+	assert_in_range(looks(s, "reclaim 1"), 200, 1000);
+	for (uint32_t i = 0; i < 16; i++)
+		run(s, "reclaim 1");
+	assert_in_range(looks(s, "reclaim 1"), 2, 4);
+	run(s, "munmap p0 w0 1");
+	assert_in_range(looks(s, "reclaim 1"), 200, 1000);
+	/* Not anonymous: locked pages in the swap cache have taken all slots. */
+	run(s, "mmap p0 w0 1 r shared|fixed f0 0");
+	run(s, "read p0 w0");
+	run(s, "munmap p0 w1 1");
+	for (uint32_t i = 0; i < 4 && !s->last.value; i++)
+		run(s, "reclaim 1");
+	pages(s, 0, "-.");
+}
+
 /* Without swap anonymous memory stays; shared memory too, since it cannot be written. */
 static void reclaim_without_swap(struct scene *s)
 {
@@ -438,6 +467,7 @@ static void more_than_memory(struct scene *s)
 	X(disk_writes_back, PLAIN)                                                                 \
 	X(reclaim_takes_what_is_old, PLAIN)                                                        \
 	X(reclaim_drops_the_cache_first, PLAIN)                                                    \
+	X(reclaim_gives_up, PLAIN)                                                                 \
 	X(reclaim_without_swap, "tiny swap=0 files=2 file_pages=16")                               \
 	X(more_than_memory, "tiny swap=8000")
 

@@ -229,12 +229,16 @@ struct rmap_counters *machine_counters(struct machine *machine);
 uint32_t machine_pte_addr_bytes(const struct machine *machine);
 uint32_t machine_cacheline(const struct machine *machine);
 
-/* Visit the present entries of VMA in [FIRST, LAST), low to high. For designs that must
- * find pages from an area; the cost is counted as probes. */
-typedef void rmap_each_fn(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
+/*
+ * Visit the present entries of VMA in [FIRST, LAST), low to high, until EACH returns false. ONLY:
+ * those that map this page; NULL: all but reserved ones. For designs that must find pages from an
+ * area, or a page in one; each entry that is not none is counted as a probe. Returns false if EACH
+ * did.
+ */
+typedef bool rmap_each_fn(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
 			  void *arg);
-void rmap_each_mapped(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
-		      rmap_each_fn *each, void *arg);
+bool rmap_each_mapped(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
+		      const struct page *only, rmap_each_fn *each, void *arg);
 
 /* The page's address in VMA if it has index INDEX: vma->start + (index - vma->pgoff).
  * false: outside the area (unsigned wrap included). */

@@ -139,13 +139,14 @@ struct retarget {
 	struct vma *to;
 };
 
-static void retarget_page(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
+static bool retarget_page(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
 			  void *arg)
 {
 	const struct retarget *retarget = arg;
 
 	if ((page->flags & PG_ANON) && is_direct(page) && page->rmap.ptr == retarget->from)
 		page->rmap.ptr = retarget->to;
+	return true;
 }
 
 /* The pages of FROM in [first, last) are now TO's: what the posted design could not do. */
@@ -155,7 +156,7 @@ static void retarget(struct machine *machine, struct vma *from, struct vma *to, 
 	struct retarget pair = {from, to};
 
 	if (from->anon)
-		rmap_each_mapped(machine, from, first, last, retarget_page, &pair);
+		rmap_each_mapped(machine, from, first, last, NULL, retarget_page, &pair);
 }
 
 static int direct_fork(struct machine *machine, struct vma *parent, struct vma *child)

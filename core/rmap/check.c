@@ -9,13 +9,13 @@ struct check {
 	const char *broken;
 };
 
-static void check_one(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
+static bool check_one(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
 		      void *arg)
 {
 	struct check *check = arg;
 
-	if (!check->broken && !(page->flags & PG_RESERVED))
-		check->broken = check->entry(machine, page, check->vma, vpn, pte);
+	check->broken = check->entry(machine, page, check->vma, vpn, pte);
+	return !check->broken;
 }
 
 const char *check_every_entry(struct machine *machine, check_entry_fn *entry)
@@ -27,7 +27,8 @@ const char *check_every_entry(struct machine *machine, check_entry_fn *entry)
 	TAILQ_FOREACH (mm, machine_mms(machine), link) {
 		for (struct vma *vma = mm->first; vma && !check.broken; vma = vma->next) {
 			check.vma = vma;
-			rmap_each_mapped(machine, vma, vma->start, vma->end, check_one, &check);
+			rmap_each_mapped(machine, vma, vma->start, vma->end, NULL, check_one,
+					 &check);
 		}
 	}
 	*machine_counters(machine) = saved;

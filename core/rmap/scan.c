@@ -18,10 +18,8 @@
 #include <stdio.h>
 
 struct scan {
-	struct page *page;
 	struct vma *vma;
 	struct search search;
-	bool over;
 };
 
 static int scan_add(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
@@ -43,34 +41,35 @@ static bool may_hold(const struct vma *vma, const struct page *page)
 	return vma->file && vma->file == page->mapping;
 }
 
-static void scan_entry(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
+/* False: the walk is over. */
+static bool scan_entry(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
 		       void *arg)
 {
 	struct scan *scan = arg;
 	struct search *search = &scan->search;
 
-	if (page != scan->page || scan->over)
-		return;
-	if (search->visit(machine, page, scan->vma, vpn, pte, search->arg) == RMAP_STOP ||
-	    --search->left == 0)
-		scan->over = true;
+	if (search->visit(machine, page, scan->vma, vpn, pte, search->arg) == RMAP_STOP)
+		return false;
+	return --search->left != 0;
 }
 
 static void scan_walk(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg)
 {
-	struct scan scan = {.page = page, .search = {visit, arg, page->mapcount}};
+	struct scan scan = {.search = {visit, arg, page->mapcount}};
 	struct rmap_counters *counters = machine_counters(machine);
 	struct mm *mm;
 
 	if (!page->mapcount)
 		return;
 	TAILQ_FOREACH (mm, machine_mms(machine), link) {
-		for (struct vma *vma = mm->first; vma && !scan.over; vma = vma->next) {
+		for (struct vma *vma = mm->first; vma; vma = vma->next) {
 			if (!may_hold(vma, page))
 				continue;
 			counters->vmas_visited++;
 			scan.vma = vma;
-			rmap_each_mapped(machine, vma, vma->start, vma->end, scan_entry, &scan);
+			if (!rmap_each_mapped(machine, vma, vma->start, vma->end, page, scan_entry,
+					      &scan))
+				return;
 		}
 	}
 }
