@@ -29,7 +29,8 @@ struct fault {
 	uint32_t vpn;
 	bool write;
 	struct ptep pte;
-	pte_t entry; /* as found */
+	pte_t entry;  /* as found */
+	uint32_t sub; /* which part of a page belongs at vpn */
 };
 
 /* ---- bringing in and mapping ---------------------------------------------------- */
@@ -52,7 +53,7 @@ static int new_anon_page(const struct fault *f, enum fill_kind from, uint64_t to
 		return FAULT_RETRY;
 	}
 	page->flags |= PG_ANON;
-	page->token = token;
+	page->token[f->sub] = token;
 	event_log(machine, EVENT_FILL, (uint8_t)from, f->vma->mm->id, f->vpn, token);
 	*result = page;
 	return 0;
@@ -73,7 +74,7 @@ static int map_page(const struct fault *f, struct page *page, uint32_t prot, str
 	}
 	if (old)
 		page_remove_rmap(f->machine, old, f->vma, f->vpn, f->pte);
-	pte_set(f->machine, f->pte, pte_mk(page->pfn, prot));
+	pte_set(f->machine, f->pte, pte_mk(page->pfn + f->sub, prot));
 	if (old)
 		page_put(f->machine, old);
 	return 0;
@@ -96,7 +97,8 @@ static int do_anonymous_page(const struct fault *f)
 	int err;
 
 	if (!f->write) {
-		pte_set(f->machine, f->pte, pte_mk(f->machine->zero_page->pfn, prot & ~PTE_RW));
+		pte_set(f->machine, f->pte,
+			pte_mk(f->machine->zero_page->pfn + f->sub, prot & ~PTE_RW));
 		return 0;
 	}
 	err = new_anon_page(f, FILL_ZERO, 0, &page);
@@ -115,7 +117,7 @@ static int do_anonymous_page(const struct fault *f)
 static int map_private_copy(const struct fault *f, struct page *cached)
 {
 	struct page *copy;
-	int err = new_anon_page(f, FILL_COPY, cached->token, &copy);
+	int err = new_anon_page(f, FILL_COPY, cached->token[f->sub], &copy);
 
 	page_put(f->machine, cached);
 	if (err)
@@ -172,11 +174,11 @@ static int do_swap_page(const struct fault *f)
 	}
 	swap_free(machine, entry);
 	if (vm_swap_full(machine))
-		remove_exclusive_swap_page(machine, page);
-	if (f->write && can_share_swap_page(machine, page))
+		remove_exclusive_swap_page(machine, page, 1);
+	if (f->write && can_share_swap_page(machine, page, 1))
 		prot |= PTE_RW | PTE_D;
 	/* A write to a page that others use too finds it read-only and faults once more. */
-	pte_set(machine, f->pte, pte_mk(page->pfn, prot));
+	pte_set(machine, f->pte, pte_mk(page->pfn + f->sub, prot));
 	return 0;
 }
 
@@ -195,7 +197,7 @@ static int copy_page(const struct fault *f, struct page *old)
 
 	/* Reclaim may unmap the page, but not free or reuse it while we hold it. */
 	page_get(old);
-	err = new_anon_page(f, FILL_COPY, old->token, &new);
+	err = new_anon_page(f, FILL_COPY, old->token[f->sub], &new);
 	if (!err)
 		err = map_page(f, new, fault_prot(f), old);
 	if (!err)
@@ -211,7 +213,7 @@ static int do_wp_page(const struct fault *f)
 
 	if (old->flags & PG_RESERVED) {
 		struct page *new;
-		int err = new_anon_page(f, FILL_ZERO, old->token, &new);
+		int err = new_anon_page(f, FILL_ZERO, 0, &new);
 
 		if (!err)
 			err = map_page(f, new, fault_prot(f), NULL);
@@ -222,7 +224,7 @@ static int do_wp_page(const struct fault *f)
 	/* Shared pages are writable from the first fault on; if one is not, writing is right. */
 	if (f->vma->flags & VM_SHARED)
 		return reuse_page(f);
-	if (can_share_swap_page(machine, old))
+	if (can_share_swap_page(machine, old, 1))
 		return reuse_page(f);
 	return copy_page(f, old);
 }
@@ -250,27 +252,29 @@ int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool
 	if (err)
 		return err;
 	f.entry = ptep_get(f.pte);
+	f.sub = sub_of(machine, vma_index_of_vpn(vma, vpn));
 	err = handle_pte_fault(&f);
 	return err == FAULT_RETRY ? 0 : err;
 }
 
 /* ---- access --------------------------------------------------------------------- */
 
-/* What the processor does. The page, or NULL: it faults. */
-static struct page *hardware_walk(struct machine *machine, struct ptep pte, bool write)
+/* What the processor does: the frame, or false: it faults. */
+static bool hardware_walk(struct machine *machine, struct ptep pte, bool write, uint32_t *pfn)
 {
 	const uint32_t need = write ? PTE_P | PTE_US | PTE_RW : PTE_P | PTE_US;
 	const uint32_t mark = write ? PTE_A | PTE_D : PTE_A;
 	pte_t entry;
 
 	if (!pte.table)
-		return NULL;
+		return false;
 	entry = ptep_get(pte);
 	if ((entry & need) != need)
-		return NULL;
+		return false;
 	if ((entry & mark) != mark)
 		pte_set(machine, pte, entry | mark);
-	return pfn_to_page(machine, pte_pfn(entry));
+	*pfn = pte_pfn(entry);
+	return true;
 }
 
 /*
@@ -311,15 +315,13 @@ static int fault_area(struct machine *machine, struct mm *mm, uint32_t vpn, bool
 	return vma->flags & (write ? VM_WRITE : VM_READ | VM_EXEC) ? 0 : RES_SEGV;
 }
 
-int user_access(struct machine *machine, struct mm *mm, uint32_t vpn, bool write,
-		struct page **page)
+int user_access(struct machine *machine, struct mm *mm, uint32_t vpn, bool write, uint32_t *pfn)
 {
 	for (uint32_t i = 0; i < FAULT_TRIES; i++) {
 		struct vma *vma;
 		int err;
 
-		*page = hardware_walk(machine, pte_lookup(mm, vpn), write);
-		if (*page)
+		if (hardware_walk(machine, pte_lookup(mm, vpn), write, pfn))
 			return 0;
 		err = fault_area(machine, mm, vpn, write, &vma);
 		if (err)

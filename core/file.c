@@ -13,6 +13,10 @@
  * token_file(), and truncation lowers boot_pages for ever. A token that is stored is never 0
  * below boot_pages, so that an absent word in the store is not ambiguous.
  *
+ * With page clustering a page holds several offsets: the cache, and the store of shared memory, are
+ * keyed by page, the store of a disk file by offset. Where the file ends inside a page, the rest
+ * of it is zero, in the cache as in swap.
+ *
  * References: the cache has one on each of its pages, each mapping has one.
  */
 #include "internal.h"
@@ -82,22 +86,29 @@ void file_get(struct address_space *file)
 
 /* ---- the cache ------------------------------------------------------------------ */
 
-struct page *file_find_page(const struct address_space *file, uint32_t index)
+/* The key of the page that offset INDEX is in. */
+static uint32_t page_number(const struct machine *machine, uint32_t index)
 {
-	return (struct page *)(uintptr_t)radix_get(file->pages, index);
+	return index >> machine->config.cluster;
 }
 
-/* PAGE, which nobody else knows, joins the cache. */
+struct page *file_find_page(const struct machine *machine, const struct address_space *file,
+			    uint32_t index)
+{
+	return (struct page *)(uintptr_t)radix_get(file->pages, page_number(machine, index));
+}
+
+/* PAGE, which nobody else knows, joins the cache for the offsets around INDEX. */
 static int cache_page(struct machine *machine, struct address_space *file, uint32_t index,
 		      struct page *page)
 {
-	int err = radix_set(machine, &file->pages, index, (uintptr_t)page);
+	int err = radix_set(machine, &file->pages, page_number(machine, index), (uintptr_t)page);
 
 	if (err)
 		return err;
 	page_get(page);
 	page->mapping = file;
-	page->index = index;
+	page->index = index - sub_of(machine, index);
 	file->nrcached++;
 	lru_add(machine, page, false);
 	return 0;
@@ -107,54 +118,73 @@ void file_remove_page(struct machine *machine, struct page *page)
 {
 	struct address_space *file = page->mapping;
 
-	MM_ASSERT(file && file_find_page(file, page->index) == page);
+	MM_ASSERT(file && file_find_page(machine, file, page->index) == page);
 	MM_ASSERT(page->mapcount == 0);
-	(void)radix_set(machine, &file->pages, page->index, 0);
+	(void)radix_set(machine, &file->pages, page_number(machine, page->index), 0);
 	file->nrcached--;
 	page->mapping = NULL;
 	page->index = 0;
 	page_put(machine, page);
 }
 
-/*
- * What PAGE holds after it was read in: fills token and flags, says from where. A page of
- * shared memory that was in swap takes its content along and gives the slot back.
- */
-static enum fill_kind read_store(struct machine *machine, struct page *page)
+/* A page of shared memory comes back from swap, and gives the slot back. */
+static void read_swap(struct machine *machine, struct page *page, swp_entry_t entry)
 {
 	struct address_space *file = page->mapping;
-	uint64_t word = radix_get(file->store, page->index);
+	const struct swap_slot *slot = swap_slot(machine, entry);
 
-	if (word && file->kind == FILE_SHMEM) {
-		swp_entry_t entry = (swp_entry_t)word;
+	MM_ASSERT(slot->written);
+	memcpy(page->token, slot->token, sub_pages(machine) * sizeof(page->token[0]));
+	page->flags |= PG_DIRTY;
+	(void)radix_set(machine, &file->store, page_number(machine, page->index), 0);
+	swap_free(machine, entry);
+	machine->swapins++;
+}
 
-		MM_ASSERT(swap_slot(machine, entry)->written);
-		page->token = swap_slot(machine, entry)->token;
-		page->flags |= PG_DIRTY;
-		(void)radix_set(machine, &file->store, page->index, 0);
-		swap_free(machine, entry);
-		machine->swapins++;
-		return FILL_SWAP;
-	}
-	if (word) {
-		page->token = word;
+/* What there is at offset INDEX of a file that is not in swap. */
+static enum fill_kind read_offset(const struct address_space *file, uint32_t index, uint64_t *token)
+{
+	*token = file->kind == FILE_DISK ? radix_get(file->store, index) : 0;
+	if (*token)
 		return FILL_FILE;
-	}
-	if (page->index < file->boot_pages) {
-		page->token = token_file(file->id, page->index);
-		/* Shared memory has no other copy of it. */
-		if (file->kind == FILE_SHMEM)
+	if (index >= file->boot_pages)
+		return FILL_ZERO;
+	*token = token_file(file->id, index);
+	return FILL_FILE;
+}
+
+/* What PAGE holds after it was read in: fills tokens and flags, says from where the one for
+ * INDEX is. */
+static enum fill_kind read_store(struct machine *machine, struct page *page, uint32_t index)
+{
+	struct address_space *file = page->mapping;
+	enum fill_kind from = FILL_ZERO;
+
+	if (file->kind == FILE_SHMEM) {
+		uint64_t word = radix_get(file->store, page_number(machine, index));
+
+		if (word) {
+			read_swap(machine, page, (swp_entry_t)word);
+			return FILL_SWAP;
+		}
+		/* It has no other copy of its boot content. */
+		if (page->index < file->boot_pages)
 			page->flags |= PG_DIRTY;
-		return FILL_FILE;
 	}
-	return FILL_ZERO;
+	for (uint32_t sub = 0; sub < sub_pages(machine); sub++) {
+		enum fill_kind kind = read_offset(file, page->index + sub, &page->token[sub]);
+
+		if (page->index + sub == index)
+			from = kind;
+	}
+	return from;
 }
 
 /* file_getpage, whatever the file's size. */
 static int grab_page(struct machine *machine, struct address_space *file, uint32_t index,
 		     struct page **result)
 {
-	struct page *page = file_find_page(file, index);
+	struct page *page = file_find_page(machine, file, index);
 	enum fill_kind from;
 	int err;
 
@@ -171,8 +201,9 @@ static int grab_page(struct machine *machine, struct address_space *file, uint32
 		page_put(machine, page);
 		return err;
 	}
-	from = read_store(machine, page);
-	event_log(machine, EVENT_FILL, (uint8_t)from, 0, index, page->token);
+	from = read_store(machine, page, index);
+	event_log(machine, EVENT_FILL, (uint8_t)from, 0, index,
+		  page->token[sub_of(machine, index)]);
 	*result = page;
 	return 0;
 }
@@ -197,13 +228,13 @@ static int shmem_writepage(struct machine *machine, struct page *page)
 
 	if (!entry)
 		return -ENOSPC;
-	err = radix_set(machine, &file->store, page->index, entry);
+	err = radix_set(machine, &file->store, page_number(machine, page->index), entry);
 	if (err) {
 		swap_free(machine, entry);
 		return err;
 	}
 	slot = swap_slot(machine, entry);
-	slot->token = page->token;
+	memcpy(slot->token, page->token, sub_pages(machine) * sizeof(page->token[0]));
 	slot->written = true;
 	page->flags &= ~PG_DIRTY;
 	machine->swapouts++;
@@ -214,11 +245,16 @@ static int shmem_writepage(struct machine *machine, struct page *page)
 static int disk_writepage(struct machine *machine, struct page *page)
 {
 	struct address_space *file = page->mapping;
-	int err = radix_set(machine, &file->store, page->index, page->token);
 
-	if (!err)
-		page->flags &= ~PG_DIRTY;
-	return err;
+	/* If memory runs out on the way, the page stays dirty as a whole. */
+	for (uint32_t sub = 0; sub < sub_pages(machine); sub++) {
+		int err = radix_set(machine, &file->store, page->index + sub, page->token[sub]);
+
+		if (err)
+			return err;
+	}
+	page->flags &= ~PG_DIRTY;
+	return 0;
 }
 
 int file_writepage(struct machine *machine, struct page *page)
@@ -291,21 +327,41 @@ static void unmap_from(struct machine *machine, struct address_space *file, uint
 	}
 }
 
+/* Offset FIRST is inside a page: from there on to its end the page is zero, wherever it is. */
+static void zero_tail(struct machine *machine, struct address_space *file, uint32_t first)
+{
+	struct page *page = file_find_page(machine, file, first);
+	uint64_t word = radix_get(file->store, page_number(machine, first));
+	uint64_t *token = NULL;
+
+	if (page)
+		token = page->token;
+	else if (word && file->kind == FILE_SHMEM)
+		token = swap_slot(machine, (swp_entry_t)word)->token;
+	for (uint32_t sub = sub_of(machine, first); token && sub < sub_pages(machine); sub++)
+		token[sub] = 0;
+}
+
 /* Forget cached pages and stored content from offset FIRST on. */
 static void drop_from(struct machine *machine, struct address_space *file, uint32_t first)
 {
+	uint32_t page_first = (first + sub_pages(machine) - 1) >> machine->config.cluster;
+	bool by_offset = file->kind == FILE_DISK;
 	uint32_t index;
 	uint64_t word;
 
-	for (index = first; radix_next(file->pages, &index, &word); index++) {
+	if (sub_of(machine, first))
+		zero_tail(machine, file, first);
+	for (index = page_first; radix_next(file->pages, &index, &word); index++) {
 		struct page *page = (struct page *)(uintptr_t)word;
 
 		page->flags &= ~PG_DIRTY;
 		file_remove_page(machine, page);
 	}
-	for (index = first; radix_next(file->store, &index, &word); index++) {
+	for (index = by_offset ? first : page_first; radix_next(file->store, &index, &word);
+	     index++) {
 		(void)radix_set(machine, &file->store, index, 0);
-		if (file->kind == FILE_SHMEM)
+		if (!by_offset)
 			swap_free(machine, (swp_entry_t)word);
 	}
 }
@@ -356,7 +412,7 @@ int file_read(struct machine *machine, struct address_space *file, uint32_t inde
 	if (err)
 		return err;
 	mark_page_accessed(machine, page);
-	*token = page->token;
+	*token = page->token[sub_of(machine, index)];
 	page_put(machine, page);
 	return 0;
 }
@@ -371,7 +427,7 @@ int file_write(struct machine *machine, struct address_space *file, uint32_t ind
 	err = grab_page(machine, file, index, &page);
 	if (err)
 		return err;
-	page->token = token;
+	page->token[sub_of(machine, index)] = token;
 	page->flags |= PG_DIRTY;
 	mark_page_accessed(machine, page);
 	if (file->npages <= index)

@@ -16,6 +16,8 @@
  */
 #include "internal.h"
 
+#include <stddef.h>
+
 #define MB_FRAMES     (1024u * 1024u / PAGE_SIZE)
 #define DMA_FRAMES    (16u * MB_FRAMES)
 #define KERNEL_FRAMES (4u * MB_FRAMES)
@@ -39,9 +41,11 @@ static uint32_t hash_bytes(uint32_t frames)
 	return frames;
 }
 
-static uint32_t frames_of(uint64_t bytes)
+static uint32_t pages_of(const struct machine *machine, uint64_t bytes)
 {
-	return (uint32_t)((bytes + PAGE_SIZE - 1) / PAGE_SIZE);
+	uint64_t page_bytes = (uint64_t)PAGE_SIZE << machine->config.cluster;
+
+	return (uint32_t)((bytes + page_bytes - 1) / page_bytes);
 }
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
@@ -57,7 +61,8 @@ static void zone_init(struct machine *machine, enum zone_id id, uint32_t start, 
 
 	zone->id = id;
 	zone->start_pfn = start;
-	zone->npages = end > start ? end - start : 0;
+	zone->end_pfn = end > start ? end : start;
+	zone->npages = (zone->end_pfn - start) >> machine->config.cluster;
 	zone->reserved = 0;
 	zone->touched = 0;
 	zone->nr_free = zone->npages;
@@ -68,11 +73,11 @@ static void zone_init(struct machine *machine, enum zone_id id, uint32_t start, 
 	TAILQ_INIT(&zone->inactive);
 }
 
-static void zone_reserve(struct zone *zone, uint32_t frames)
+static void zone_reserve(struct zone *zone, uint32_t npages)
 {
-	MM_ASSERT(frames < zone->nr_free);
-	zone->reserved += frames;
-	zone->nr_free -= frames;
+	MM_ASSERT(npages < zone->nr_free);
+	zone->reserved += npages;
+	zone->nr_free -= npages;
 }
 
 static uint32_t square_root(uint32_t n)
@@ -98,8 +103,9 @@ static void init_watermarks(struct machine *machine)
 {
 	struct zone *zones = machine->zones;
 	uint32_t lowmem = zones[ZONE_DMA].npages + zones[ZONE_NORMAL].npages;
-	uint32_t min_kbytes = square_root(lowmem * (PAGE_SIZE / 1024) * 16);
-	uint64_t min = min_kbytes / (PAGE_SIZE / 1024);
+	uint32_t page_kbytes = (PAGE_SIZE / 1024) << machine->config.cluster;
+	uint32_t min_kbytes = square_root(lowmem * page_kbytes * 16);
+	uint64_t min = min_kbytes / page_kbytes;
 	uint32_t high = zones[ZONE_HIGHMEM].npages / 1024;
 
 	MM_ASSERT(lowmem);
@@ -113,12 +119,13 @@ static void reserve_boot_memory(struct machine *machine, uint32_t frames)
 {
 	struct zone *zones = machine->zones;
 	enum zone_id id = zones[ZONE_NORMAL].npages ? ZONE_NORMAL : ZONE_DMA;
+	uint64_t kernel = (uint64_t)KERNEL_FRAMES * PAGE_SIZE;
+	uint64_t npages = frames >> machine->config.cluster;
 
-	zone_reserve(&zones[ZONE_DMA], KERNEL_FRAMES);
-	zone_reserve(&zones[id],
-		     frames_of((uint64_t)frames * MEM_MAP_BYTES) + frames_of(hash_bytes(frames)));
-	machine->lowmem_boot = (uint64_t)KERNEL_FRAMES * PAGE_SIZE + hash_bytes(frames) +
-			       (uint64_t)frames * machine->rmap->page_bytes;
+	zone_reserve(&zones[ZONE_DMA], pages_of(machine, kernel));
+	zone_reserve(&zones[id], pages_of(machine, npages * MEM_MAP_BYTES) +
+					 pages_of(machine, hash_bytes(frames)));
+	machine->lowmem_boot = kernel + hash_bytes(frames) + npages * machine->rmap->page_bytes;
 }
 
 static struct page *boot_page(struct machine *machine)
@@ -182,12 +189,20 @@ static const struct zone *zone_of(const struct machine *machine, uint32_t pfn)
 struct page *pfn_to_page(const struct machine *machine, uint32_t pfn)
 {
 	const struct zone *zone = zone_of(machine, pfn);
-	uint32_t k = zone->start_pfn + zone->npages - 1 - pfn;
+	/* Beyond all memory this wraps around, and is far more than was touched. */
+	uint32_t k = (zone->end_pfn - 1 - pfn) >> machine->config.cluster;
 
 	return k < zone->touched ? zone_page(zone, k) : NULL;
 }
 
-/* A frame that was never handed out. Its struct page may be left from before a reset. */
+uint64_t *pfn_token(const struct machine *machine, uint32_t pfn)
+{
+	struct page *page = pfn_to_page(machine, pfn);
+
+	return &page->token[pfn - page->pfn];
+}
+
+/* A page that was never handed out. Its struct page may be left from before a reset. */
 static struct page *touch_page(struct machine *machine, struct zone *zone)
 {
 	uint32_t k = zone->touched++, n = zone->nr_chunks;
@@ -202,8 +217,19 @@ static struct page *touch_page(struct machine *machine, struct zone *zone)
 		zone->nr_chunks = n + 1;
 	}
 	page = zone_page(zone, k);
-	page->pfn = zone->start_pfn + zone->npages - 1 - k;
+	page->pfn = zone->end_pfn - ((k + 1) << machine->config.cluster);
 	return page;
+}
+
+/* All zero but for who it is; of the tokens, those that count. */
+static void page_init(const struct machine *machine, struct page *page, enum zone_id zone)
+{
+	uint32_t pfn = page->pfn;
+
+	memset(page, 0, offsetof(struct page, token) + sub_pages(machine) * sizeof(page->token[0]));
+	page->pfn = pfn;
+	page->zone = (uint8_t)zone;
+	page->count = 1;
 }
 
 static struct page *take_page(struct machine *machine, struct zone *zone)
@@ -218,7 +244,7 @@ static struct page *take_page(struct machine *machine, struct zone *zone)
 		page = touch_page(machine, zone);
 	}
 	zone->nr_free--;
-	*page = (struct page){.pfn = page->pfn, .zone = (uint8_t)zone->id, .count = 1};
+	page_init(machine, page, zone->id);
 	if (zone->id != ZONE_HIGHMEM)
 		lowmem_note_peak(machine);
 	return page;
@@ -294,7 +320,8 @@ static void page_free(struct machine *machine, struct page *page)
 	if (machine->rmap->page_free)
 		machine->rmap->page_free(machine, page);
 	page->flags = PG_FREE;
-	page->token = TOKEN_FREE;
+	for (uint32_t sub = 0; sub < sub_pages(machine); sub++)
+		page->token[sub] = TOKEN_FREE;
 	TAILQ_INSERT_HEAD(&zone->free, page, lru);
 	zone->nr_free++;
 	zone->scanned = 0;

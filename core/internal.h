@@ -104,16 +104,17 @@ void unpoison(void *mem, size_t bytes);
 #define PAGE_CHUNK 64u /* struct pages per host chunk */
 
 /*
- * Frames [start_pfn, start_pfn + npages). The first `reserved` hold the kernel and mem_map.
- * Frames are first handed out from the top down (so a 64 GB machine uses frames above 4 GB at
- * once), then from the LIFO free list: page number k of `chunks` is frame
- * start_pfn + npages - 1 - k, and exists if k < touched.
+ * Frames [start_pfn, end_pfn), in `npages` pages. The first `reserved` hold the kernel and mem_map.
+ * Pages are first handed out from the top down (so a 64 GB machine uses frames above 4 GB at
+ * once), then from the LIFO free list: page number k of `chunks` is the one that ends k pages below
+ * end_pfn, and exists if k < touched. All counts are in pages.
  */
 struct zone {
 	enum zone_id id;
-	uint32_t start_pfn, npages, reserved;
+	uint32_t start_pfn, end_pfn;
+	uint32_t npages, reserved;
 	uint32_t touched;
-	uint32_t nr_free; /* frames never touched + on the free list */
+	uint32_t nr_free; /* pages never touched + on the free list */
 	uint32_t pages_min, pages_low, pages_high;
 	struct page_list free;
 	struct page_list active, inactive;
@@ -131,10 +132,10 @@ struct zone {
 void frame_init(struct machine *machine);
 void frame_reset(struct machine *machine);
 void frame_destroy(struct machine *machine);
-/* A frame with one reference, token 0, on no list, or NULL. Falls back HIGHMEM, NORMAL, DMA
+/* A page with one reference, tokens 0, on no list, or NULL. Falls back HIGHMEM, NORMAL, DMA
  * within watermarks; below pages_min runs direct reclaim if GFP_WAIT. */
 struct page *page_alloc(struct machine *machine, uint32_t gfp);
-/* The struct of a frame that has been allocated at some time, or NULL. */
+/* The page that a frame is in, if it has been allocated at some time, or NULL. */
 struct page *pfn_to_page(const struct machine *machine, uint32_t pfn);
 static inline void page_get(struct page *page)
 {
@@ -142,9 +143,11 @@ static inline void page_get(struct page *page)
 }
 /* Drop a reference; the last one takes the page off the LRU and frees the frame. */
 void page_put(struct machine *machine, struct page *page);
-/* Frames in use in zone. */
+/* The content of a frame, whose page has been allocated. */
+uint64_t *pfn_token(const struct machine *machine, uint32_t pfn);
+/* Pages in use in zone. */
 uint32_t zone_used(const struct zone *zone);
-/* Frame number k of those that ZONE has handed out, k < touched. */
+/* Page number k of those that ZONE has handed out, k < touched. */
 static inline struct page *zone_page(const struct zone *zone, uint32_t k)
 {
 	return &zone->chunks[k / PAGE_CHUNK][k % PAGE_CHUNK];
@@ -307,10 +310,9 @@ void task_exit(struct machine *machine, uint32_t proc);
 
 /*
  * Access page VPN as user code does: walk, fault as often as needed, set Accessed/Dirty.
- * Returns 0 and the page (no reference), RES_SEGV, RES_BUS or -ENOMEM.
+ * Returns 0 and the frame (no reference), RES_SEGV, RES_BUS or -ENOMEM.
  */
-int user_access(struct machine *machine, struct mm *mm, uint32_t vpn, bool write,
-		struct page **page);
+int user_access(struct machine *machine, struct mm *mm, uint32_t vpn, bool write, uint32_t *pfn);
 /* One fault of VMA at VPN, permission already checked: 0 (look again), RES_BUS or -ENOMEM. */
 int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool write);
 /* A stack grows at most to so many pages (RLIMIT_STACK, 8 MB). */
@@ -322,11 +324,13 @@ struct address_space *file_by_number(struct machine *machine, uint32_t file); /*
 struct address_space *shmem_create(struct machine *machine, uint32_t npages); /* or NULL */
 void file_get(struct address_space *file);
 void file_put(struct machine *machine, struct address_space *file);
-/* The page at INDEX with a reference, reading it in: 0, RES_BUS beyond the end, -ENOMEM. */
+/* The page that offset INDEX (in 4 KB) is in, with a reference, reading it in: 0, RES_BUS beyond
+ * the end, -ENOMEM. The offset's own part of it is sub-page sub_of(INDEX). */
 int file_getpage(struct machine *machine, struct address_space *file, uint32_t index,
 		 struct page **page);
-/* The cached page or NULL; no reference. */
-struct page *file_find_page(const struct address_space *file, uint32_t index);
+/* The cached page that offset INDEX is in, or NULL; no reference. */
+struct page *file_find_page(const struct machine *machine, const struct address_space *file,
+			    uint32_t index);
 /* Take a page out of the cache (drops the cache's reference). */
 void file_remove_page(struct machine *machine, struct page *page);
 /* Reclaim: write a dirty, unmapped page to its store. 0, or -ENOSPC (no swap for shmem). */
@@ -343,12 +347,13 @@ void file_boot(struct machine *machine);
 
 /* ---- swap.c ----------------------------------------------------------------------- */
 
+/* One slot holds a page. A swap entry's offset is slot number * sub-pages + sub-page. */
 struct swap_slot {
-	uint16_t map;        /* 0 free; swap entries + 1 if cached */
-	uint16_t seen;       /* recount.c's own */
-	struct page *cached; /* the swap cache's page */
-	uint64_t token;      /* what is on disk */
-	bool written;        /* token is valid */
+	uint16_t map;                  /* 0 free; swap entries of any sub-page + 1 if cached */
+	uint16_t seen;                 /* recount.c's own */
+	struct page *cached;           /* the swap cache's page */
+	bool written;                  /* token is valid */
+	uint64_t token[SUB_PAGES_MAX]; /* what is on disk */
 };
 
 /* Put an anonymous page into the swap cache: slot, reference, PG_SWAPCACHE, dirty. false: full. */
@@ -360,12 +365,19 @@ void swap_free(struct machine *machine, swp_entry_t entry);
 void free_swap_and_cache(struct machine *machine, swp_entry_t entry);
 /* The page of ENTRY with a reference, reading it in: 0 or -ENOMEM. */
 int swapin_page(struct machine *machine, swp_entry_t entry, struct page **page);
-/* do_wp_page's question: is this anonymous page ours alone? (count, slot map; 2.6 rules) */
-bool can_share_swap_page(struct machine *machine, struct page *page);
-bool remove_exclusive_swap_page(struct machine *machine, struct page *page);
+/*
+ * do_wp_page's question: is this anonymous page ours alone? (count, slot map; 2.6 rules.) OURS: how
+ * many of its references are the asker's, mostly one.
+ */
+bool can_share_swap_page(struct machine *machine, struct page *page, uint32_t ours);
+bool remove_exclusive_swap_page(struct machine *machine, struct page *page, uint32_t ours);
+/* The page's content goes to its slot. */
+void swap_write_page(struct machine *machine, struct page *page);
 bool vm_swap_full(const struct machine *machine);
 struct swap_slot *swap_slot(struct machine *machine, swp_entry_t entry); /* must exist */
-/* A raw slot for shmem pages (map = 1), 0 if full. */
+/* The entry for sub-page SUB of the slot that ENTRY names. */
+swp_entry_t swap_sub_entry(const struct machine *machine, swp_entry_t entry, uint32_t sub);
+/* A raw slot for shmem pages (map = 1): the entry of its first sub-page, 0 if full. */
 swp_entry_t swap_get_slot(struct machine *machine);
 void swap_reset(struct machine *machine);
 void swap_destroy(struct machine *machine);
@@ -457,7 +469,16 @@ struct machine {
 	uint64_t swapouts, swapins, reclaimed, unmaps;
 };
 
-static inline struct event *event_add(struct machine *machine);
+/* Page clustering: frames per page, and an index's place in its page. */
+static inline uint32_t sub_pages(const struct machine *machine)
+{
+	return 1u << machine->config.cluster;
+}
+static inline uint32_t sub_of(const struct machine *machine, uint32_t index)
+{
+	return index & (sub_pages(machine) - 1);
+}
+
 void events_grow(struct machine *machine);
 static inline struct event *event_add(struct machine *machine)
 {

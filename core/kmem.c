@@ -225,9 +225,10 @@ uint64_t kmem_bytes(const struct machine *machine, bool meta)
 
 void lowmem_note_peak(struct machine *machine)
 {
-	uint64_t frames =
+	uint64_t npages =
 		zone_used(&machine->zones[ZONE_DMA]) + zone_used(&machine->zones[ZONE_NORMAL]);
-	uint64_t used = machine->lowmem_boot + machine->slab_bytes + frames * PAGE_SIZE;
+	uint64_t used = machine->lowmem_boot + machine->slab_bytes +
+			(npages * PAGE_SIZE << machine->config.cluster);
 
 	if (used > machine->lowmem_peak)
 		machine->lowmem_peak = used;

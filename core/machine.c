@@ -189,21 +189,21 @@ const struct op_trace *machine_last_op(const struct machine *machine)
 
 int op_read(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
-	struct page *page;
-	int err = user_access(machine, mm, op->args[1] / PAGE_SIZE, false, &page);
+	uint32_t pfn;
+	int err = user_access(machine, mm, op->args[1] / PAGE_SIZE, false, &pfn);
 
 	if (!err)
-		result->token = page->token;
+		result->token = *pfn_token(machine, pfn);
 	return err;
 }
 
 int op_write(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
-	struct page *page;
-	int err = user_access(machine, mm, op->args[1] / PAGE_SIZE, true, &page);
+	uint32_t pfn;
+	int err = user_access(machine, mm, op->args[1] / PAGE_SIZE, true, &pfn);
 
 	if (!err)
-		page->token = token_write(op->serial);
+		*pfn_token(machine, pfn) = token_write(op->serial);
 	return err;
 }
 
@@ -243,7 +243,7 @@ const char *machine_leaks(struct machine *machine, char *buf, size_t size)
 	for (uint32_t i = 0; i < NR_ZONES; i++)
 		frames += zone_used(&machine->zones[i]);
 	if (frames != boot_frames)
-		snprintf(buf, size, "%d frames not freed", (int)(frames - boot_frames));
+		snprintf(buf, size, "%d pages not freed", (int)(frames - boot_frames));
 	else if (machine->swap_used)
 		snprintf(buf, size, "%u swap slots not freed", machine->swap_used);
 	else if (machine->committed_as)

@@ -36,7 +36,7 @@ static void zap_present(struct machine *machine, struct vma *vma, uint32_t vpn, 
 	page_remove_rmap(machine, page, vma, vpn, p);
 	pte_get_and_clear(machine, p);
 	if (page->flags & PG_SWAPCACHE)
-		remove_exclusive_swap_page(machine, page);
+		remove_exclusive_swap_page(machine, page, 1);
 	page_put(machine, page);
 }
 
@@ -161,14 +161,14 @@ void make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32
 {
 	for (uint32_t vpn = first; vpn < last; vpn++) {
 		struct vma *vma = find_vma(mm, vpn);
-		struct page *page;
+		uint32_t pfn;
 		bool write;
 
 		if (!vma || vma->start > vpn)
 			return;
 		/* A private file page is not copied before somebody writes it. */
 		write = (vma->flags & VM_WRITE) && (!vma->file || (vma->flags & VM_SHARED));
-		if (user_access(machine, mm, vpn, write, &page))
+		if (user_access(machine, mm, vpn, write, &pfn))
 			return;
 	}
 }

@@ -135,14 +135,15 @@ static refuse_fn *const refuses[] = {
 
 /* What a cleared entry leaves behind: a swap entry, a file offset that arithmetic would not
  * find again, or nothing. */
-static pte_t left_behind(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn)
+static pte_t left_behind(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
+			 uint32_t sub)
 {
 	if (page->flags & PG_SWAPCACHE) {
 		swap_duplicate(machine, page->swap);
-		return pte_mk_swap(page->swap);
+		return pte_mk_swap(swap_sub_entry(machine, page->swap, sub));
 	}
-	if (vma_index_of_vpn(vma, vpn) != page->index)
-		return pte_mk_file(page->index);
+	if (vma_index_of_vpn(vma, vpn) != page->index + sub)
+		return pte_mk_file(page->index + sub);
 	return 0;
 }
 
@@ -159,7 +160,7 @@ static enum rmap_answer unmap_one(struct machine *machine, struct page *page, st
 	entry = pte_get_and_clear(machine, pte);
 	if (pte_dirty(entry))
 		page->flags |= PG_DIRTY;
-	left = left_behind(machine, page, vma, vpn);
+	left = left_behind(machine, page, vma, vpn, page_sub(page, entry));
 	if (!pte_none(left))
 		pte_set(machine, pte, left);
 	/* The caller's reference keeps the page. */
@@ -186,15 +187,9 @@ int try_to_unmap(struct machine *machine, struct page *page)
 /* Write a dirty page to where it belongs. Shared memory leaves its cache by that. */
 static int pageout(struct machine *machine, struct page *page)
 {
-	struct swap_slot *slot;
-
 	if (!(page->flags & PG_SWAPCACHE))
 		return file_writepage(machine, page);
-	slot = swap_slot(machine, page->swap);
-	slot->token = page->token;
-	slot->written = true;
-	page->flags &= ~PG_DIRTY;
-	machine->swapouts++;
+	swap_write_page(machine, page);
 	return 0;
 }
 

@@ -125,8 +125,23 @@ static bool bad_entry(struct recount *r, const struct place *at, const char *wha
 	return wrong(r, "mm %u: entry of 0x%x %s", at->mm->id, at->vpn, what);
 }
 
-/* A private page that may be written is this entry's alone. */
-static bool check_writable(struct recount *r, const struct place *at, const struct page *page)
+/* How many entries map the frame that ENTRY maps; more than a page has frames is told as that. */
+static uint32_t mappings_of_frame(const struct machine *machine, const struct page *page,
+				  pte_t entry)
+{
+	uint32_t n = 0;
+	struct ptep p;
+
+	if (sub_pages(machine) == 1 || page->mapcount > sub_pages(machine))
+		return page->mapcount;
+	for (bool more = census_first(machine, page, &p); more; more = census_next(machine, &p))
+		n += pte_pfn(ptep_get(p)) == pte_pfn(entry);
+	return n;
+}
+
+/* A private frame that may be written is this entry's alone. */
+static bool check_writable(struct recount *r, const struct place *at, const struct page *page,
+			   pte_t entry)
 {
 	if (!(at->vma->flags & VM_WRITE))
 		return bad_entry(r, at, "is writable, its area is not");
@@ -134,15 +149,20 @@ static bool check_writable(struct recount *r, const struct place *at, const stru
 		return true;
 	if (!(page->flags & PG_ANON))
 		return bad_entry(r, at, "writes to a page that is not private");
-	if (page->mapcount != 1)
+	if (mappings_of_frame(r->machine, page, entry) != 1)
 		return bad_entry(r, at, "writes to a page that others map, too");
 	return true;
 }
 
 /* Is PAGE what this place of the area shows? */
-static bool check_backing(struct recount *r, const struct place *at, const struct page *page)
+static bool check_backing(struct recount *r, const struct place *at, const struct page *page,
+			  pte_t entry)
 {
 	const struct vma *vma = at->vma;
+	uint32_t index = vma_index_of_vpn(vma, at->vpn), sub = page_sub(page, entry);
+
+	if (!(vma->flags & VM_NONLINEAR) && sub != sub_of(r->machine, index))
+		return bad_entry(r, at, "maps the wrong part of its page");
 
 	if (page->flags & PG_RESERVED) {
 		if (page != r->machine->zero_page || vma->file)
@@ -158,7 +178,7 @@ static bool check_backing(struct recount *r, const struct place *at, const struc
 	}
 	if (!page->mapping || page->mapping != vma->file)
 		return bad_entry(r, at, "maps a page that is not its file's");
-	if (!(vma->flags & VM_NONLINEAR) && page->index != vma_index_of_vpn(vma, at->vpn))
+	if (!(vma->flags & VM_NONLINEAR) && page->index + sub != index)
 		return bad_entry(r, at, "maps the wrong page of its file");
 	return true;
 }
@@ -172,9 +192,9 @@ static bool check_present(struct recount *r, const struct place *at, pte_t entry
 		return bad_entry(r, at, "maps a frame that is free or holds a table");
 	if (((uint32_t)entry ^ prot_of_flags(at->vma->flags)) & prot_bits)
 		return bad_entry(r, at, "has other permissions than its area");
-	if (!check_backing(r, at, page))
+	if (!check_backing(r, at, page, entry))
 		return false;
-	if (pte_write(entry) && !check_writable(r, at, page))
+	if (pte_write(entry) && !check_writable(r, at, page, entry))
 		return false;
 	if (!(page->flags & PG_RESERVED)) {
 		page->seen++;
@@ -185,9 +205,11 @@ static bool check_present(struct recount *r, const struct place *at, pte_t entry
 
 static bool count_slot(struct recount *r, swp_entry_t entry)
 {
-	if (swp_type(entry) || !swp_offset(entry) || swp_offset(entry) >= r->machine->nr_slots)
+	uint32_t slot = swp_offset(entry) >> r->machine->config.cluster;
+
+	if (swp_type(entry) || !slot || slot >= r->machine->nr_slots)
 		return false;
-	r->machine->slots[swp_offset(entry)].seen++;
+	r->machine->slots[slot].seen++;
 	return true;
 }
 
@@ -393,9 +415,9 @@ static bool check_cache(struct recount *r, const struct address_space *file)
 	for (; radix_next(file->pages, &index, &word); index++) {
 		const struct page *page = (const struct page *)(uintptr_t)word;
 
-		if (page->mapping != file || page->index != index)
+		if (page->mapping != file || page->index != index * sub_pages(r->machine))
 			return bad_file(r, file, "a page of something else is cached", index);
-		if (index >= file->npages)
+		if (page->index >= file->npages)
 			return bad_file(r, file, "a page beyond the end is cached", index);
 		cached++;
 	}
@@ -410,11 +432,13 @@ static bool check_store(struct recount *r, const struct address_space *file)
 	uint64_t word;
 
 	for (; radix_next(file->store, &index, &word); index++) {
-		if (index >= file->npages)
+		uint32_t first = file->kind == FILE_SHMEM ? index * sub_pages(r->machine) : index;
+
+		if (first >= file->npages)
 			return bad_file(r, file, "content is stored beyond the end", index);
 		if (file->kind != FILE_SHMEM)
 			continue;
-		if (file_find_page(file, index))
+		if (file_find_page(r->machine, file, first))
 			return bad_file(r, file, "a page is both cached and in swap", index);
 		if (!count_slot(r, (swp_entry_t)word))
 			return bad_file(r, file, "a swap slot that does not exist is named", index);
@@ -453,7 +477,9 @@ static bool check_slot(struct recount *r, uint32_t offset)
 	if (!slot->cached)
 		return slot->written ||
 		       wrong(r, "swap slot %u is neither cached nor written", offset);
-	if (!(slot->cached->flags & PG_SWAPCACHE) || slot->cached->swap != swp_entry(0, offset))
+	if (!(slot->cached->flags & PG_SWAPCACHE) ||
+	    slot->cached->swap !=
+		    swap_sub_entry(r->machine, offset << r->machine->config.cluster, 0))
 		return wrong(r, "swap slot %u: the cached page does not know it", offset);
 	r->swapcache_pages++;
 	return true;
@@ -506,7 +532,7 @@ static bool check_census(struct recount *r, const struct page *page)
 
 	for (bool more = census_first(r->machine, page, &p); more;
 	     more = census_next(r->machine, &p)) {
-		if (++n > page->seen || !p.table->mm || !pte_maps(ptep_get(p), page->pfn) ||
+		if (++n > page->seen || !p.table->mm || !rmap_maps(r->machine, page, ptep_get(p)) ||
 		    p.table->prev[p.slot] != before)
 			return wrong(r, "page 0x%x: the census has a wrong entry", page->pfn);
 		before = p.table->id * PTE_ENTRIES + p.slot;
@@ -561,7 +587,8 @@ static bool check_zone(struct recount *r, const struct zone *zone)
 	for (uint32_t k = 0; k < zone->touched; k++) {
 		const struct page *page = zone_page(zone, k);
 
-		if (page->pfn != zone->start_pfn + zone->npages - 1 - k || page->zone != zone->id)
+		if (page->pfn != zone->end_pfn - ((k + 1) << r->machine->config.cluster) ||
+		    page->zone != zone->id)
 			return wrong(r, "page 0x%x is not the frame it is kept for", page->pfn);
 		if (page->flags & PG_FREE) {
 			if (page->flags != PG_FREE || page->count || page->mapcount ||

@@ -76,12 +76,12 @@ static bool in_use(struct ptep pte)
  * Is what the design shows true: an entry that maps PAGE, at this address, in this area? No area
  * is an answer, too, for a design that finds entries and not areas.
  */
-static bool shown_rightly(const struct page *page, const struct vma *vma, uint32_t vpn,
-			  struct ptep pte)
+static bool shown_rightly(const struct machine *machine, const struct page *page,
+			  const struct vma *vma, uint32_t vpn, struct ptep pte)
 {
 	if (!in_use(pte) || pte.slot >= PTE_ENTRIES || ptep_vpn(pte) != vpn)
 		return false;
-	if (!pte_maps(ptep_get(pte), page->pfn))
+	if (!rmap_maps(machine, page, ptep_get(pte)))
 		return false;
 	return !vma || (vma->mm == pte.table->mm && vma->start <= vpn && vpn < vma->end);
 }
@@ -101,7 +101,7 @@ static enum rmap_answer visit_one(struct machine *machine, struct page *page, st
 	enum rmap_answer answer;
 	struct mm *mm;
 
-	if (!shown_rightly(page, vma, vpn, pte)) {
+	if (!shown_rightly(machine, page, vma, vpn, pte)) {
 		event_log(machine, EVENT_STALE, 0, shown_mm(vma, pte), vpn, 0);
 		return RMAP_DROP;
 	}
@@ -109,7 +109,7 @@ static enum rmap_answer visit_one(struct machine *machine, struct page *page, st
 	answer = walk->visit(machine, page, vma, vpn, pte, walk->arg);
 	event_log(machine, EVENT_VISIT, (uint8_t)answer, mm->id, vpn, 0);
 	if (answer == RMAP_DROP) {
-		MM_ASSERT(!pte_maps(ptep_get(pte), page->pfn));
+		MM_ASSERT(!rmap_maps(machine, page, ptep_get(pte)));
 		MM_ASSERT(page->mapcount > 0);
 		page->mapcount--;
 		mm->rss--;
@@ -148,6 +148,16 @@ static void count_kmap(struct machine *machine)
 		machine->counters.kmap_atomic++;
 }
 
+uint32_t machine_sub_pages(const struct machine *machine)
+{
+	return sub_pages(machine);
+}
+
+bool rmap_maps(const struct machine *machine, const struct page *page, pte_t entry)
+{
+	return pte_present(entry) && page_sub(page, entry) < sub_pages(machine);
+}
+
 bool rmap_probe(struct machine *machine, const struct page *page, const struct vma *vma,
 		uint32_t vpn, struct ptep *pte)
 {
@@ -155,7 +165,7 @@ bool rmap_probe(struct machine *machine, const struct page *page, const struct v
 	*pte = pte_lookup(vma->mm, vpn);
 	if (pte->table) {
 		count_kmap(machine);
-		if (pte_maps(ptep_get(*pte), page->pfn))
+		if (rmap_maps(machine, page, ptep_get(*pte)))
 			return true;
 	}
 	machine->counters.pte_misses++;
@@ -199,7 +209,7 @@ bool rmap_each_mapped(struct machine *machine, struct vma *vma, uint32_t first, 
 		if (pte.table != table)
 			count_kmap(machine);
 		table = pte.table;
-		if (!pte_present(entry) || (only && !pte_maps(entry, only->pfn)))
+		if (!pte_present(entry) || (only && !rmap_maps(machine, only, entry)))
 			continue;
 		page = pfn_to_page(machine, pte_pfn(entry));
 		if (page && !(page->flags & PG_RESERVED) && !each(machine, page, vpn, pte, arg))

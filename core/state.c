@@ -136,13 +136,20 @@ static void add_file_id(struct machine_state *state, const struct address_space 
 		machine_state_word(state, file->id);
 }
 
+static void add_tokens(struct machine_state *state, const struct machine *machine,
+		       const uint64_t *token)
+{
+	for (uint32_t sub = 0; sub < sub_pages(machine); sub++)
+		machine_state_token(state, token[sub]);
+}
+
 static void add_page(struct machine_state *state, struct machine *machine, struct page *page)
 {
 	if (!machine_state_name(state, STATE_FRAME, page->pfn))
 		return;
 	machine_state_word(state, (uint64_t)page->flags << 32 | page->zone);
 	machine_state_word(state, (uint64_t)page->count << 32 | page->mapcount);
-	machine_state_token(state, page->token);
+	add_tokens(state, machine, page->token);
 	add_file_id(state, page->mapping);
 	machine_state_word(state, page->index);
 	if (page->flags & PG_SWAPCACHE)
@@ -155,12 +162,12 @@ static void add_slot(struct machine_state *state, struct machine *machine, swp_e
 {
 	const struct swap_slot *slot;
 
-	if (!machine_state_name(state, STATE_SLOT, entry))
+	if (!machine_state_name(state, STATE_SLOT, swap_sub_entry(machine, entry, 0)))
 		return;
 	slot = swap_slot(machine, entry);
 	machine_state_word(state, (uint64_t)slot->map << 1 | slot->written);
 	if (slot->written)
-		machine_state_token(state, slot->token);
+		add_tokens(state, machine, slot->token);
 	if (slot->cached)
 		add_page(state, machine, slot->cached);
 }
@@ -190,7 +197,7 @@ static void add_file(struct machine_state *state, struct machine *machine,
 	machine_state_word(state, (uint64_t)file->kind << 1 | file->unlinked);
 	for (uint32_t i = 0; radix_next(file->pages, &i, &value); i++) {
 		machine_state_word(state, i);
-		add_page(state, machine, file_find_page(file, i));
+		add_page(state, machine, (struct page *)(uintptr_t)value);
 	}
 	machine_state_word(state, UINT64_MAX);
 	add_store(state, machine, file);

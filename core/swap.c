@@ -1,9 +1,10 @@
 /*
  * The swap area and the swap cache.
  *
- * One area (type 0) of machine->config.swap_pages slots, offsets from 1. A slot's map counts
- * the swap entries that name it, in page tables and shmem files, plus one while a page is
- * cached for it. What the swap cache's radix tree is to a kernel, slot->cached is here.
+ * One area (type 0) of machine->config.swap_pages, in slots of a page each, numbered from 1. An
+ * entry's offset names a slot and a sub-page of it. A slot's map counts the swap entries that name
+ * any of its sub-pages, in page tables and shmem files, plus one while a page is cached for it.
+ * What the swap cache's radix tree is to a kernel, slot->cached is here.
  *
  *   add_to_swap       page gets a slot          map 1 (the cache)
  *   try_to_unmap      each entry duplicates     map 1 + entries
@@ -34,14 +35,30 @@ void swap_destroy(struct machine *machine)
 	swap_reset(machine);
 }
 
+/* The number of the slot that ENTRY names. */
+static uint32_t slot_of(const struct machine *machine, swp_entry_t entry)
+{
+	return swp_offset(entry) >> machine->config.cluster;
+}
+
+static swp_entry_t entry_of(const struct machine *machine, uint32_t slot)
+{
+	return swp_entry(0, slot << machine->config.cluster);
+}
+
+swp_entry_t swap_sub_entry(const struct machine *machine, swp_entry_t entry, uint32_t sub)
+{
+	return entry_of(machine, slot_of(machine, entry)) + sub;
+}
+
 struct swap_slot *swap_slot(struct machine *machine, swp_entry_t entry)
 {
-	uint32_t offset = swp_offset(entry);
+	uint32_t slot = slot_of(machine, entry);
 
 	MM_ASSERT(swp_type(entry) == 0);
-	MM_ASSERT(offset > 0 && offset < machine->nr_slots);
-	MM_ASSERT(machine->slots[offset].map > 0);
-	return &machine->slots[offset];
+	MM_ASSERT(slot > 0 && slot < machine->nr_slots);
+	MM_ASSERT(machine->slots[slot].map > 0);
+	return &machine->slots[slot];
 }
 
 /* Room on the host for one more slot, and for the day when all of them are free. */
@@ -55,32 +72,38 @@ static void slots_grow(struct machine *machine)
 	machine->max_slots = machine->max_free_slots = max;
 }
 
-/* The offset of a free slot, or 0. */
+/* Slots that the area has room for. */
+static uint32_t slots_total(const struct machine *machine)
+{
+	return machine->config.swap_pages >> machine->config.cluster;
+}
+
+/* The number of a free slot, or 0. */
 static uint32_t slot_alloc(struct machine *machine)
 {
-	uint32_t offset;
+	uint32_t slot;
 
-	if (machine->swap_used == machine->config.swap_pages)
+	if (machine->swap_used == slots_total(machine))
 		return 0;
 	if (machine->nr_free_slots) {
-		offset = machine->free_slots[--machine->nr_free_slots];
+		slot = machine->free_slots[--machine->nr_free_slots];
 	} else {
 		/* Slot 0 is the area's header: it exists and is never handed out. */
 		if (machine->nr_slots == 0)
 			machine->nr_slots = 1;
-		offset = machine->nr_slots++;
+		slot = machine->nr_slots++;
 		if (machine->nr_slots > machine->max_slots)
 			slots_grow(machine);
 		machine->slots[0] = (struct swap_slot){0};
 	}
 	machine->swap_used++;
-	machine->slots[offset] = (struct swap_slot){.map = 1};
-	return offset;
+	machine->slots[slot] = (struct swap_slot){.map = 1};
+	return slot;
 }
 
 swp_entry_t swap_get_slot(struct machine *machine)
 {
-	return swp_entry(0, slot_alloc(machine));
+	return entry_of(machine, slot_alloc(machine));
 }
 
 void swap_duplicate(struct machine *machine, swp_entry_t entry)
@@ -98,13 +121,13 @@ void swap_free(struct machine *machine, swp_entry_t entry)
 	if (--slot->map)
 		return;
 	MM_ASSERT(!slot->cached);
-	machine->free_slots[machine->nr_free_slots++] = swp_offset(entry);
+	machine->free_slots[machine->nr_free_slots++] = slot_of(machine, entry);
 	machine->swap_used--;
 }
 
 bool vm_swap_full(const struct machine *machine)
 {
-	return machine->swap_used * 2ull > machine->config.swap_pages;
+	return machine->swap_used * 2ull > slots_total(machine);
 }
 
 /* ---- the cache ------------------------------------------------------------------ */
@@ -163,12 +186,13 @@ int swapin_page(struct machine *machine, swp_entry_t entry, struct page **page)
 	slot = swap_slot(machine, entry);
 	MM_ASSERT(!slot->cached && slot->written);
 	new->flags |= PG_ANON;
-	new->token = slot->token;
+	memcpy(new->token, slot->token, sub_pages(machine) * sizeof(new->token[0]));
 	swap_duplicate(machine, entry);
-	cache_page(machine, new, entry);
+	cache_page(machine, new, swap_sub_entry(machine, entry, 0));
 	lru_add(machine, new, true);
 	machine->swapins++;
-	event_log(machine, EVENT_FILL, FILL_SWAP, 0, 0, new->token);
+	event_log(machine, EVENT_FILL, FILL_SWAP, 0, 0,
+		  new->token[sub_of(machine, swp_offset(entry))]);
 	*page = new;
 	return 0;
 }
@@ -188,30 +212,40 @@ void free_swap_and_cache(struct machine *machine, swp_entry_t entry)
 	}
 }
 
+void swap_write_page(struct machine *machine, struct page *page)
+{
+	struct swap_slot *slot = swap_slot(machine, page->swap);
+
+	memcpy(slot->token, page->token, sub_pages(machine) * sizeof(page->token[0]));
+	slot->written = true;
+	page->flags &= ~PG_DIRTY;
+	machine->swapouts++;
+}
+
 /* ---- whose page is it ----------------------------------------------------------- */
 
-/* Nobody but the cache and one more, who is asking, has to do with PAGE. */
-static bool exclusive_swap_page(struct machine *machine, struct page *page)
+/* Nobody but the cache and OURS, who are asking, have to do with PAGE. */
+static bool exclusive_swap_page(struct machine *machine, struct page *page, uint32_t ours)
 {
-	return page->count == 2 && swap_slot(machine, page->swap)->map == 1;
+	return page->count == ours + 1 && swap_slot(machine, page->swap)->map == 1;
 }
 
 /*
- * A count of one is the asker's mapping. Finding the page exclusive leaves it in the swap
+ * The asker's references are its mappings. Finding the page exclusive leaves it in the swap
  * cache: the slot is only given up when room gets short.
  */
-bool can_share_swap_page(struct machine *machine, struct page *page)
+bool can_share_swap_page(struct machine *machine, struct page *page, uint32_t ours)
 {
 	if (page->flags & PG_RESERVED)
 		return false;
 	if (page->flags & PG_SWAPCACHE)
-		return exclusive_swap_page(machine, page);
-	return page->count == 1;
+		return exclusive_swap_page(machine, page, ours);
+	return page->count == ours;
 }
 
-bool remove_exclusive_swap_page(struct machine *machine, struct page *page)
+bool remove_exclusive_swap_page(struct machine *machine, struct page *page, uint32_t ours)
 {
-	if (!(page->flags & PG_SWAPCACHE) || !exclusive_swap_page(machine, page))
+	if (!(page->flags & PG_SWAPCACHE) || !exclusive_swap_page(machine, page, ours))
 		return false;
 	/* The memory is the only copy from here on. */
 	page->flags |= PG_DIRTY;

@@ -36,10 +36,10 @@ bool machine_view_page(struct machine *machine, uint32_t proc, uint32_t vpn, str
 	if (!pte_present(view->pte))
 		return true;
 	page = pfn_to_page(machine, pte_pfn(view->pte));
-	view->pfn = page->pfn;
+	view->pfn = pte_pfn(view->pte);
 	view->zero = page->flags & PG_RESERVED;
 	view->mapcount = page->mapcount;
-	view->token = page->token;
+	view->token = page->token[page_sub(page, view->pte)];
 	view->anon = page->flags & PG_ANON;
 	view->swapcache = page->flags & PG_SWAPCACHE;
 	view->dirty = (page->flags & PG_DIRTY) || pte_dirty(view->pte);
@@ -163,13 +163,12 @@ void machine_stats(const struct machine *machine, struct machine_stats *stats)
 	const struct zone *zones = machine->zones;
 	uint32_t low = zone_used(&zones[ZONE_DMA]) + zone_used(&zones[ZONE_NORMAL]);
 	uint32_t high = zone_used(&zones[ZONE_HIGHMEM]);
+	uint64_t page_bytes = (uint64_t)PAGE_SIZE << machine->config.cluster;
 
 	*stats = (struct machine_stats){
-		.lowmem_total =
-			(uint64_t)(zones[ZONE_DMA].npages + zones[ZONE_NORMAL].npages) * PAGE_SIZE,
-		.lowmem_used = machine->lowmem_boot + (uint64_t)low * PAGE_SIZE +
-			       kmem_bytes(machine, false),
-		.highmem_used = (uint64_t)high * PAGE_SIZE,
+		.lowmem_total = (zones[ZONE_DMA].npages + zones[ZONE_NORMAL].npages) * page_bytes,
+		.lowmem_used = machine->lowmem_boot + low * page_bytes + kmem_bytes(machine, false),
+		.highmem_used = high * page_bytes,
 		.meta_bytes = kmem_bytes(machine, true),
 		.frames_used = low + high,
 		.committed_as = machine->committed_as,

@@ -370,13 +370,13 @@ static void frames_come_from_the_top_then_last_freed_first(void **state)
 	assert_null(pfn_to_page(machine, b->pfn - 1)); /* never touched */
 	assert_null(pfn_to_page(machine, 0));
 	assert_null(pfn_to_page(machine, top + 1));
-	a->token = 7;
+	a->token[0] = 7;
 	a->flags |= PG_DIRTY;
 	page_put(machine, a);
 	page_put(machine, b);
 	assert_ptr_equal(page_alloc(machine, GFP_HIGHUSER), b);
 	assert_ptr_equal(page_alloc(machine, GFP_HIGHUSER), a);
-	assert_int_equal(a->token, 0);
+	assert_int_equal(a->token[0], 0);
 	assert_int_equal(a->flags, 0);
 	assert_int_equal(a->count, 1);
 	assert_int_equal(page_alloc(machine, GFP_KERNEL)->zone, ZONE_NORMAL);
@@ -1014,7 +1014,7 @@ static bool count_one(struct machine *machine, struct page *page, uint32_t vpn, 
 	struct seen *seen = arg;
 
 	assert_true(vpn > seen->last);
-	assert_true(pte_maps(ptep_get(pte), page->pfn));
+	assert_true(rmap_maps(machine, page, ptep_get(pte)));
 	assert_int_equal(ptep_vpn(pte), vpn);
 	seen->last = vpn;
 	return ++seen->n != seen->stop_at;

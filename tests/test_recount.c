@@ -162,6 +162,7 @@ SPOT(count, w->cached->count)
 SPOT(own_flags, w->own->flags)
 SPOT(cached_flags, w->cached->flags)
 SPOT(own_pfn, w->own->pfn)
+SPOT(unmapped_pfn, pfn_to_page(w->machine, w->machine->swapper_pmd_pfn)->pfn)
 SPOT(cached_index, w->cached->index)
 SPOT(zero_count, w->machine->zero_page->count)
 SPOT(slot_map, w->slot->map)
@@ -239,7 +240,8 @@ static const struct lie {
 	LIE(own_flags, 0, PG_SWAPCACHE, "count is 1, counted 2"),
 	LIE(own_flags, 8, PG_FREE >> 8, "free or holds a table"),
 	LIE(cached_flags, 0, PG_ANON, "anonymous page in a shared area"),
-	LIE(own_pfn, 8, 0x80, "is not the frame it is kept for"),
+	LIE(own_pfn, 8, 0x80, "maps the wrong part of its page"),
+	LIE(unmapped_pfn, 8, 0x80, "is not the frame it is kept for"),
 	LIE(cached_index, 0, 8, "wrong page of its file"),
 	LIE(zero_count, 0, 2, "count is 3, counted 1"),
 	LIE(slot_map, 0, 2, "map is 3, counted 1"),
@@ -389,7 +391,7 @@ static void lists_must_hold_their_pages(void **state)
 	TAILQ_REMOVE(&zone->inactive, w.own, lru);
 	TAILQ_INSERT_TAIL(&zone->active, w.own, lru);
 	assert_null(recount(&w));
-	leaked->token = 0;
+	leaked->token[0] = 0;
 	leaked->count = 1;
 	says(&w, "is free and in use");
 	leaked->count = 0;

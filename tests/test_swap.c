@@ -323,7 +323,7 @@ static void disk_writes_back(struct scene *s)
 	assert_int_equal(content(s, "read p0 w1"), token_file(0, 1));
 	token = put(s, "write p0 w0");
 	evicted(s, "swapout p0 w0");
-	assert_null(file_find_page(s->machine->files[0], 0));
+	assert_null(file_find_page(s->machine, s->machine->files[0], 0));
 	assert_int_equal(content(s, "fread f0 0"), token);
 	machine_stats(s->machine, &stats);
 	assert_int_equal(stats.swapouts, 0);

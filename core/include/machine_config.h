@@ -25,9 +25,10 @@ struct machine_config {
 	uint32_t ram_mb; /* 16..65536 */
 	enum split split;
 	enum era era;
+	uint32_t cluster;    /* a page is 4 KB << cluster: page clustering, 0..4 */
 	bool highpte;        /* PTE pages in highmem; pte_addr_t is 8 bytes */
 	uint32_t cacheline;  /* 32, 64 or 128: the size of a pte_chain */
-	uint32_t swap_pages; /* slots in the one swap area, 0..0xffffff */
+	uint32_t swap_pages; /* 4 KB pages in the one swap area, 0..0xffffff; a slot holds a page */
 	uint32_t files; /* of f0..f7, how many have file_pages pages at boot (others are empty) */
 	uint32_t file_pages;
 	enum pool_mode pool;

@@ -48,19 +48,28 @@ enum zone_id { ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM, NR_ZONES };
 #define PG_PMD        0x0400u /* with PG_TABLE: of the middle level, page.pmd_table */
 
 /*
- * One page frame. Made when the frame is first allocated, so that a 64 GB machine
- * costs nothing until it is used. Invariant: mapcount is the number of present
- * entries with this pfn, and census is the list of exactly those entries.
+ * One page: 2^n frames of 4 KB, aligned (n is the machine's `cluster` setting, mostly 0). An entry
+ * maps one frame, a sub-page; its pfn less page->pfn says which:
+ *
+ *   struct page   pfn 0x1f04   | 0 | 1 | 2 | 3 |   n = 2: sub-pages 0x1f04 .. 0x1f07
+ *                                ^       ^
+ *                     entries ---'-------'           mapcount 2
+ *
+ * Sub-page number is page offset modulo 2^n, wherever the page is mapped. Made when it is first
+ * allocated, so that a 64 GB machine costs nothing until it is used. Invariant: mapcount is
+ * the number of present entries of any of its frames, and census is the list of exactly those.
  */
+#define CLUSTER_MAX   4u
+#define SUB_PAGES_MAX (1u << CLUSTER_MAX)
+
 struct page {
-	uint32_t pfn;
+	uint32_t pfn;                  /* of its first frame */
 	uint32_t flags;                /* PG_* */
 	uint32_t count;                /* references: mappings + cache + transient */
 	uint32_t mapcount;             /* present entries that map it */
-	uint64_t token;                /* the content: 64 bits stand for 4096 bytes */
 	struct address_space *mapping; /* page cache it is in, or NULL (swap cache is not one) */
-	uint32_t index;                /* page offset in mapping */
-	swp_entry_t swap;              /* slot, while PG_SWAPCACHE */
+	uint32_t index;                /* offset in mapping, in 4 KB, of its first sub-page */
+	swp_entry_t swap;              /* of its first sub-page, while PG_SWAPCACHE */
 	uint8_t zone;                  /* enum zone_id */
 	uint32_t census;               /* first entry of the census list, 0 = none (pagetable.c) */
 	uint32_t seen;                 /* recount.c's own */
@@ -79,7 +88,15 @@ struct page {
 	} rmap;
 	uint32_t rmap_index;
 	uint32_t rmap_flags;
+
+	uint64_t token[SUB_PAGES_MAX]; /* the content: 64 bits stand for 4096 bytes */
 };
+
+/* Which sub-page of PAGE does ENTRY map, which is known to map one? */
+static inline uint32_t page_sub(const struct page *page, pte_t entry)
+{
+	return pte_pfn(entry) - page->pfn;
+}
 
 /* ---- page tables ----------------------------------------------------------- */
 
@@ -141,8 +158,8 @@ typedef uint64_t pte_addr_t;
 struct vma {
 	struct mm *mm;
 	uint32_t start, end; /* virtual page numbers */
-	uint32_t pgoff;      /* of start, in the file; for anonymous areas, start at creation */
-	uint32_t flags;      /* VM_* */
+	uint32_t pgoff; /* of start, in 4 KB, in the file; for anonymous areas, start at creation */
+	uint32_t flags; /* VM_* */
 	struct address_space *file; /* NULL: private anonymous */
 	bool anon; /* has had an anonymous page, here or before a split, move or fork */
 	RB_ENTRY(vma) tree;
@@ -192,9 +209,9 @@ struct address_space {
 	uint32_t boot_pages;      /* pages below hold their token of boot until stored or cut off */
 	uint32_t nrcached;        /* pages in the cache */
 	uint32_t users;           /* areas that map it, + 1 while it has a name */
-	struct radix_node *pages; /* pgoff -> struct page * */
-	struct radix_node
-		*store; /* FILE_DISK: pgoff -> token on disk. FILE_SHMEM: pgoff -> swap entry */
+	struct radix_node *pages; /* number of the page -> struct page * */
+	/* FILE_DISK: pgoff -> token on disk. FILE_SHMEM: number of the page -> swap entry */
+	struct radix_node *store;
 	struct vma_list i_mmap; /* its areas, oldest first */
 	TAILQ_ENTRY(address_space) link;
 };

@@ -116,11 +116,6 @@ static inline bool pte_dirty(pte_t pte)
 {
 	return pte & PTE_D;
 }
-static inline bool pte_maps(pte_t pte, uint32_t pfn)
-{
-	return pte_present(pte) && (pte & PTE_PFN_MASK) == (uint64_t)pfn << PAGE_SHIFT;
-}
-
 static inline uint32_t pte_pfn(pte_t pte)
 {
 	return (uint32_t)((pte & PTE_PFN_MASK) >> PAGE_SHIFT);

@@ -23,6 +23,13 @@
  *   exit         (remove per entry, vma_unlink per area), mm_release
  *
  * Any pointer documented as optional may be NULL: nothing to do.
+ *
+ * Page clustering: a page may be 2, 4, 8 or 16 frames of 4 KB (mm_types.h), while areas, indexes
+ * and entries go on in units of 4 KB. A page then has up to that many mappings in one area, and
+ * each counts: add, remove, move and walk() are about entries of any of its sub-pages. In an area
+ * that is not VM_NONLINEAR, the entry of index i maps sub-page i mod machine_sub_pages(): so the
+ * page's entries in an area lie side by side, and a design that keeps an index keeps that of the
+ * first (vma_page_index) and looks at all of them (search_area in rmap/backend.h).
  */
 #ifndef RMAPFUZZ_RMAP_H
 #define RMAPFUZZ_RMAP_H
@@ -66,8 +73,8 @@ struct rmap_ops {
 	void (*create)(struct machine *machine);
 
 	/*
-	 * The entry PTE, for page VPN of VMA, is about to map PAGE, in addition to the
-	 * page->mapcount entries that map it now. The page is anonymous if page->flags has
+	 * The entry PTE, for VPN of VMA, is about to map PAGE (one sub-page of it), in addition
+	 * to the page->mapcount entries that map it now. The page is anonymous if page->flags has
 	 * PG_ANON, else it is page->mapping's page page->index. Returns 0 or -ENOMEM; then
 	 * the entry is not written and the backend must look as if it was never called.
 	 */
@@ -197,9 +204,14 @@ void kmem_cache_free(struct machine *machine, struct kmem_cache *cache, void *ob
 void *machine_private(struct machine *machine);
 void *machine_private_alloc(struct machine *machine, size_t bytes);
 
+/* Sub-pages of a page: 1, or more with page clustering. */
+uint32_t machine_sub_pages(const struct machine *machine);
+/* Does ENTRY map a sub-page of PAGE? */
+bool rmap_maps(const struct machine *machine, const struct page *page, pte_t entry);
+
 /*
- * Does VPN of VMA->mm map PAGE? Walks the page table as the kernel would and counts a
- * probe, a miss, and a kmap_atomic under HIGHPTE. Fills *PTE on success.
+ * Does VPN of VMA->mm map PAGE, whichever sub-page? Walks the page table as the kernel would and
+ * counts a probe, a miss, and a kmap_atomic under HIGHPTE. Fills *PTE on success.
  */
 bool rmap_probe(struct machine *machine, const struct page *page, const struct vma *vma,
 		uint32_t vpn, struct ptep *pte);
@@ -255,6 +267,13 @@ static inline bool vma_vpn_of_index(const struct vma *vma, uint32_t index, uint3
 static inline uint32_t vma_index_of_vpn(const struct vma *vma, uint32_t vpn)
 {
 	return vpn - vma->start + vma->pgoff;
+}
+
+/* The index of the first sub-page of the page that belongs at VPN of VMA. */
+static inline uint32_t vma_page_index(const struct machine *machine, const struct vma *vma,
+				      uint32_t vpn)
+{
+	return vma_index_of_vpn(vma, vpn) & ~(machine_sub_pages(machine) - 1);
 }
 
 /*

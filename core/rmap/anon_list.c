@@ -142,14 +142,12 @@ void anon_vma_walk(struct machine *machine, const struct anon_vma *anon_vma, str
 	struct rmap_counters *counters = machine_counters(machine);
 	struct search search = {visit, arg, page->mapcount};
 	struct vma *vma;
-	uint32_t vpn;
 
 	if (!anon_vma || !search.left)
 		return;
 	TAILQ_FOREACH (vma, &anon_vma->vmas, rmap_link) {
 		counters->vmas_visited++;
-		if (vma->mm->rss && vma_vpn_of_index(vma, page->rmap_index, &vpn) &&
-		    search_at(machine, page, vma, vpn, &search))
+		if (vma->mm->rss && search_area(machine, page, vma, page->rmap_index, &search))
 			return;
 	}
 }

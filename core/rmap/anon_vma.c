@@ -34,7 +34,7 @@
 static int anon_vma_add(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
 			struct ptep pte)
 {
-	uint32_t index = vma_index_of_vpn(vma, vpn);
+	uint32_t index = vma_page_index(machine, vma, vpn);
 
 	if (!(page->flags & PG_ANON))
 		return 0;
@@ -84,7 +84,7 @@ static const char *check_entry(struct machine *machine, struct page *page, struc
 	if (!vma->rmap || page->rmap.ptr != vma->rmap)
 		return "A1: a mapped anonymous page points at the anon_vma of every area that "
 		       "maps it";
-	if (page->rmap_index != vma_index_of_vpn(vma, vpn))
+	if (page->rmap_index != vma_page_index(machine, vma, vpn))
 		return "A2: a page's index is the one that each area that maps it computes";
 	return NULL;
 }

@@ -55,7 +55,7 @@ static struct anon_vma *page_get_anon_vma(const struct page *page)
 static int tagged_add(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
 		      struct ptep pte)
 {
-	uint32_t index = vma_index_of_vpn(vma, vpn);
+	uint32_t index = vma_page_index(machine, vma, vpn);
 
 	if (!(page->flags & PG_ANON))
 		return 0;
@@ -104,7 +104,7 @@ static const char *check_entry(struct machine *machine, struct page *page, struc
 	if (!vma->rmap || page_anon_vma(page) != vma->rmap)
 		return "T2: a mapped anonymous page's word is the anon_vma of every area that "
 		       "maps it";
-	if (page->rmap_index != vma_index_of_vpn(vma, vpn))
+	if (page->rmap_index != vma_page_index(machine, vma, vpn))
 		return "T3: a page's index is the one that each area that maps it computes";
 	return NULL;
 }

@@ -68,7 +68,7 @@ static void forget(struct page *page)
 static int direct_add(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
 		      struct ptep pte)
 {
-	uint32_t index = vma_index_of_vpn(vma, vpn);
+	uint32_t index = vma_page_index(machine, vma, vpn);
 
 	if (!(page->flags & PG_ANON))
 		return 0;
@@ -102,7 +102,7 @@ static int direct_move(struct machine *machine, struct page *page, struct vma *o
 	if (!(page->flags & PG_ANON) || !is_direct(page))
 		return 0;
 	MM_ASSERT(page->rmap.ptr == old);
-	MM_ASSERT(page->rmap_index == vma_index_of_vpn(new, new_vpn));
+	MM_ASSERT(page->rmap_index == vma_page_index(machine, new, new_vpn));
 	page->rmap.ptr = new;
 	return 0;
 }
@@ -209,7 +209,7 @@ static const char *check_entry(struct machine *machine, struct page *page, struc
 		return "D2: a mapped anonymous page that is not direct points at the anon_vma of "
 		       "every area that maps it";
 	}
-	if (page->rmap_index != vma_index_of_vpn(vma, vpn))
+	if (page->rmap_index != vma_page_index(machine, vma, vpn))
 		return "D3: a page's index is the one that each area that maps it computes";
 	return NULL;
 }

@@ -46,6 +46,23 @@ static inline bool search_at(struct machine *machine, struct page *page, struct 
 	return --search->left == 0;
 }
 
+/*
+ * The same for all of VMA's entries of PAGE, whose first sub-page has index INDEX there. Parts of
+ * the page may lie outside the area.
+ */
+static inline bool search_area(struct machine *machine, struct page *page, struct vma *vma,
+			       uint32_t index, struct search *search)
+{
+	uint32_t n = machine_sub_pages(machine), vpn;
+
+	for (uint32_t sub = 0; sub < n; sub++) {
+		if (vma_vpn_of_index(vma, index + sub, &vpn) &&
+		    search_at(machine, page, vma, vpn, search))
+			return true;
+	}
+	return false;
+}
+
 /* describe() of a page that is found through its file. */
 void describe_file_page(const struct page *page, char *buf, size_t size);
 

@@ -19,14 +19,12 @@ void rmap_walk_i_mmap(struct machine *machine, struct page *page, rmap_visit_fn 
 	struct search search = {visit, arg, page->mapcount};
 	struct rmap_counters *counters = machine_counters(machine);
 	struct vma *vma;
-	uint32_t vpn;
 
 	if (!page->mapping || !search.left)
 		return;
 	TAILQ_FOREACH (vma, &page->mapping->i_mmap, shared) {
 		counters->vmas_visited++;
-		if (vma_vpn_of_index(vma, page->index, &vpn) &&
-		    search_at(machine, page, vma, vpn, &search))
+		if (search_area(machine, page, vma, page->index, &search))
 			return;
 	}
 }
