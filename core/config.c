@@ -13,6 +13,9 @@
 
 /* ---- presets ------------------------------------------------------------------------- */
 
+#define ONE_AREA(n) .nr_swap = 1, .swap = {{.pages = (n)}}
+#define FOUR_AREAS  .nr_swap = 4, .swap = {{6, 0}, {12, 5}, {12, 5}, {64, 0}}
+
 #define PRESET(NAME, SUMMARY, MB, SPLIT, HIGHPTE, CACHELINE, SWAP)                                 \
 	{                                                                                          \
 		.name = NAME, .summary = SUMMARY,                                                  \
@@ -22,7 +25,7 @@
 			.era = ERA_2_6_7,                                                          \
 			.highpte = HIGHPTE,                                                        \
 			.cacheline = CACHELINE,                                                    \
-			.swap_pages = SWAP,                                                        \
+			SWAP,                                                                      \
 			.files = 4,                                                                \
 			.file_pages = 16,                                                          \
 			.pool = POOL_POISON,                                                       \
@@ -32,23 +35,25 @@
 /* clang-format off */
 const struct machine_preset machine_presets[] = {
 	PRESET("tiny", "16 MB and little swap: memory gets short soon",
-	       16, SPLIT_3_1, true, 32, 256),
+	       16, SPLIT_3_1, true, 32, ONE_AREA(256)),
 	PRESET("1g", "1 GB: lowmem and some highmem",
-	       1024, SPLIT_3_1, true, 64, 4096),
+	       1024, SPLIT_3_1, true, 64, ONE_AREA(4096)),
 	PRESET("32g", "32 GB: mem_map takes a third of lowmem",
-	       32768, SPLIT_3_1, true, 128, 4096),
+	       32768, SPLIT_3_1, true, 128, ONE_AREA(4096)),
 	PRESET("64g", "64 GB: hardly any lowmem is left",
-	       65536, SPLIT_3_1, true, 128, 4096),
+	       65536, SPLIT_3_1, true, 128, ONE_AREA(4096)),
 	PRESET("32g-2:2", "32 GB, user space of 2 GB, twice the lowmem",
-	       32768, SPLIT_2_2, true, 128, 4096),
+	       32768, SPLIT_2_2, true, 128, ONE_AREA(4096)),
 	PRESET("64g-2:2", "64 GB, user space of 2 GB, twice the lowmem",
-	       65536, SPLIT_2_2, true, 128, 4096),
+	       65536, SPLIT_2_2, true, 128, ONE_AREA(4096)),
 	PRESET("32g-4:4", "32 GB, separate kernel and user space of nearly 4 GB each",
-	       32768, SPLIT_4_4, true, 128, 4096),
+	       32768, SPLIT_4_4, true, 128, ONE_AREA(4096)),
 	PRESET("64g-4:4", "64 GB, separate kernel and user space of nearly 4 GB each",
-	       65536, SPLIT_4_4, true, 128, 4096),
+	       65536, SPLIT_4_4, true, 128, ONE_AREA(4096)),
 	PRESET("1g-lowpte", "1 GB with page tables in lowmem: addresses of entries are 4 bytes",
-	       1024, SPLIT_3_1, false, 64, 4096),
+	       1024, SPLIT_3_1, false, 64, ONE_AREA(4096)),
+	PRESET("tiny-swaps", "16 MB and four small swap areas, two of them of equal priority",
+	       16, SPLIT_3_1, true, 32, FOUR_AREAS),
 	{.name = NULL},
 };
 
@@ -76,9 +81,17 @@ const struct machine_preset *machine_preset_find(const char *name)
 /* ---- settings -------------------------------------------------------------------------- */
 
 /*
- * A setting is a number in [min, max], or one of CHOICES, a NULL-terminated list. get and set
- * hide what C type the field has; a choice is its position, or the number that it spells.
+ * A setting is a number in [min, max], or one of CHOICES, a NULL-terminated list, or has a FORM of
+ * its own. get and set hide what C type the field has; a choice is its position, or the number that
+ * it spells.
  */
+struct form {
+	bool (*parse)(struct machine_config *config, const char *text);
+	void (*print)(const struct machine_config *config, char *buf, size_t size); /* appends */
+	bool (*equal)(const struct machine_config *a, const struct machine_config *b);
+	const char *what; /* a good value is */
+};
+
 struct setting {
 	const char *key;
 	uint32_t min, max;
@@ -86,6 +99,7 @@ struct setting {
 	bool numeric; /* the choices are numbers, and stand for themselves */
 	uint32_t (*get)(const struct machine_config *config);
 	void (*set)(struct machine_config *config, uint32_t value);
+	const struct form *form;
 };
 
 #define FIELD(field, type)                                                                         \
@@ -103,7 +117,6 @@ FIELD(split, enum split)
 FIELD(era, enum era)
 FIELD(highpte, bool)
 FIELD(cacheline, uint32_t)
-FIELD(swap_pages, uint32_t)
 FIELD(files, uint32_t)
 FIELD(file_pages, uint32_t)
 FIELD(pool, enum pool_mode)
@@ -114,13 +127,118 @@ static const char *const eras[] = {"2.6.6", "2.6.7", NULL};
 static const char *const lines[] = {"32", "64", "128", NULL};
 static const char *const pools[] = {"poison", "recycle", NULL};
 
+/* Decimal digits and nothing else, at most MAX. */
+static bool parse_number(const char *text, uint32_t max, uint32_t *value)
+{
+	uint64_t n = 0;
+
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		n = n * 10 + (uint32_t)(*text - '0');
+		if (n > max)
+			return false;
+	}
+	*value = (uint32_t)n;
+	return true;
+}
+
+/* ---- swap areas: PAGES[:PRIORITY] joined by "+", or 0 ------------------------------------ */
+
+#define NUMBER_MAX 15u /* characters */
+
+/* The number before the first C of *TEXT or its end; *TEXT moves behind it. */
+static bool number_before(const char **text, char c, uint32_t max, uint32_t *value)
+{
+	char digits[NUMBER_MAX + 1];
+	const char *end = strchr(*text, c);
+	size_t n = end ? (size_t)(end - *text) : strlen(*text);
+
+	if (n > NUMBER_MAX)
+		return false;
+	memcpy(digits, *text, n);
+	digits[n] = '\0';
+	*text += end ? n + 1 : n;
+	return parse_number(digits, max, value);
+}
+
+static bool parse_area(const char *text, struct swap_config *area)
+{
+	bool has_priority = strchr(text, ':');
+	uint32_t pages, priority = 0;
+
+	if (!number_before(&text, ':', SWAP_PAGES_MAX, &pages) || !pages)
+		return false;
+	if (has_priority && (!parse_number(text, SWAP_PRIORITY_MAX, &priority) || !priority))
+		return false;
+	*area = (struct swap_config){pages, (uint8_t)priority};
+	return true;
+}
+
+static bool parse_swap(struct machine_config *config, const char *text)
+{
+	config->nr_swap = 0;
+	if (!strcmp(text, "0"))
+		return true;
+	for (const char *end; text; text = end ? end + 1 : NULL) {
+		char area[2 * NUMBER_MAX];
+		size_t n;
+
+		end = strchr(text, '+');
+		n = end ? (size_t)(end - text) : strlen(text);
+		if (n >= sizeof(area) || config->nr_swap == SWAP_AREAS_MAX)
+			return false;
+		memcpy(area, text, n);
+		area[n] = '\0';
+		if (!parse_area(area, &config->swap[config->nr_swap++]))
+			return false;
+	}
+	return true;
+}
+
+static void print_swap(const struct machine_config *config, char *buf, size_t size)
+{
+	for (uint32_t i = 0; i < config->nr_swap; i++) {
+		const struct swap_config *area = &config->swap[i];
+		size_t used = strlen(buf);
+
+		snprintf(buf + used, size - used, "%s%u", i ? "+" : "", (unsigned int)area->pages);
+		used = strlen(buf);
+		if (area->priority)
+			snprintf(buf + used, size - used, ":%u", (unsigned int)area->priority);
+	}
+	if (!config->nr_swap)
+		snprintf(buf + strlen(buf), size - strlen(buf), "0");
+}
+
+static bool swap_equal(const struct machine_config *a, const struct machine_config *b)
+{
+	bool equal = a->nr_swap == b->nr_swap;
+
+	for (uint32_t i = 0; equal && i < a->nr_swap; i++)
+		equal = a->swap[i].pages == b->swap[i].pages &&
+			a->swap[i].priority == b->swap[i].priority;
+	return equal;
+}
+
+static const struct form swap_form = {
+	parse_swap, print_swap, swap_equal,
+	"PAGES or PAGES:PRIORITY, up to 32 joined by +, or 0; pages are a number from 0 to "
+	"16777215, a priority from 1 to 100"};
+
 #define NUMBER(key, min, max, field)                                                               \
 	{                                                                                          \
-		key, min, max, NULL, false, get_##field, set_##field                               \
+		key, min, max, NULL, false, get_##field, set_##field, NULL                         \
 	}
 #define CHOICE(key, names, field)                                                                  \
 	{                                                                                          \
-		key, 0, 0, names, false, get_##field, set_##field                                  \
+		key, 0, 0, names, false, get_##field, set_##field, NULL                            \
+	}
+#define FORM(key, form)                                                                            \
+	{                                                                                          \
+		key, 0, 0, NULL, false, NULL, NULL, form                                           \
 	}
 
 static const struct setting settings[] = {
@@ -128,8 +246,8 @@ static const struct setting settings[] = {
 	CHOICE("split", splits, split),
 	CHOICE("era", eras, era),
 	NUMBER("highpte", 0, 1, highpte),
-	{"cacheline", 0, 0, lines, true, get_cacheline, set_cacheline},
-	NUMBER("swap", 0, 0xffffff, swap_pages),
+	{"cacheline", 0, 0, lines, true, get_cacheline, set_cacheline, NULL},
+	FORM("swap", &swap_form),
 	NUMBER("files", 0, FILE_MAX, files),
 	NUMBER("file_pages", 0, 65536, file_pages),
 	CHOICE("pool", pools, pool),
@@ -139,7 +257,7 @@ static const struct setting settings[] = {
 
 /* ---- parsing ----------------------------------------------------------------------------- */
 
-#define WORD_MAX 31u
+#define WORD_MAX 511u
 
 /* A word of the text, fit to be printed. */
 struct word {
@@ -169,24 +287,6 @@ static bool next_word(const char **text, struct word *word)
 	word->text[n] = '\0';
 	word->too_long = len > WORD_MAX;
 	*text = p;
-	return true;
-}
-
-/* Decimal digits and nothing else, at most MAX. */
-static bool parse_number(const char *text, uint32_t max, uint32_t *value)
-{
-	uint64_t n = 0;
-
-	if (!*text)
-		return false;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		n = n * 10 + (uint32_t)(*text - '0');
-		if (n > max)
-			return false;
-	}
-	*value = (uint32_t)n;
 	return true;
 }
 
@@ -234,6 +334,11 @@ static int unknown_key(const char *key, char *error, size_t size)
 
 static int bad_value(const struct setting *setting, const char *value, char *error, size_t size)
 {
+	if (setting->form) {
+		snprintf(error, size, "machine setting %s=%s is not %s", setting->key, value,
+			 setting->form->what);
+		return -EINVAL;
+	}
 	if (!setting->choices) {
 		snprintf(error, size, "machine setting %s=%s is not a number from %u to %u",
 			 setting->key, value, (unsigned int)setting->min,
@@ -269,7 +374,9 @@ static int parse_setting(struct machine_config *config, char *text, uint32_t *se
 		return -EINVAL;
 	}
 	*seen |= 1u << i;
-	if (!parse_value(&settings[i], equals + 1, &value))
+	if (settings[i].form && settings[i].form->parse(config, equals + 1))
+		return 0;
+	if (settings[i].form || !parse_value(&settings[i], equals + 1, &value))
 		return bad_value(&settings[i], equals + 1, error, size);
 	settings[i].set(config, value);
 	return 0;
@@ -295,7 +402,7 @@ int machine_config_parse(struct machine_config *config, const char *text, char *
 		int err;
 
 		if (word.too_long) {
-			snprintf(error, error_size, "machine setting \"%s...\" is too long",
+			snprintf(error, error_size, "machine setting \"%.31s...\" is too long",
 				 word.text);
 			return -EINVAL;
 		}
@@ -309,17 +416,36 @@ int machine_config_parse(struct machine_config *config, const char *text, char *
 
 /* ---- printing ------------------------------------------------------------------------------ */
 
-/* All settings at once are shorter than this. */
-#define TEXT_MAX 256u
-
-static void print_setting(const struct setting *setting, uint32_t value, char *buf, size_t size)
+static void print_setting(const struct setting *setting, const struct machine_config *config,
+			  char *buf, size_t size)
 {
 	size_t used = strlen(buf);
 
-	if (setting->choices && !setting->numeric)
-		snprintf(buf + used, size - used, " %s=%s", setting->key, setting->choices[value]);
+	snprintf(buf + used, size - used, " %s=", setting->key);
+	used = strlen(buf);
+	if (setting->form)
+		setting->form->print(config, buf, size);
+	else if (setting->choices && !setting->numeric)
+		snprintf(buf + used, size - used, "%s", setting->choices[setting->get(config)]);
 	else
-		snprintf(buf + used, size - used, " %s=%u", setting->key, (unsigned int)value);
+		snprintf(buf + used, size - used, "%u", (unsigned int)setting->get(config));
+}
+
+static bool setting_equal(const struct setting *setting, const struct machine_config *a,
+			  const struct machine_config *b)
+{
+	if (setting->form)
+		return setting->form->equal(a, b);
+	return setting->get(a) == setting->get(b);
+}
+
+bool machine_config_equal(const struct machine_config *a, const struct machine_config *b)
+{
+	for (size_t i = 0; i < NR_SETTINGS; i++) {
+		if (!setting_equal(&settings[i], a, b))
+			return false;
+	}
+	return true;
 }
 
 /* CONFIG as what differs from PRESET. */
@@ -328,16 +454,14 @@ static void print_from(const struct machine_preset *preset, const struct machine
 {
 	snprintf(buf, size, "%s", preset->name);
 	for (size_t i = 0; i < NR_SETTINGS; i++) {
-		uint32_t value = settings[i].get(config);
-
-		if (value != settings[i].get(&preset->config))
-			print_setting(&settings[i], value, buf, size);
+		if (!setting_equal(&settings[i], config, &preset->config))
+			print_setting(&settings[i], config, buf, size);
 	}
 }
 
 void machine_config_print(const struct machine_config *config, char *buf, size_t size)
 {
-	char best[TEXT_MAX] = "", text[TEXT_MAX];
+	char best[MACHINE_CONFIG_TEXT_MAX] = "", text[MACHINE_CONFIG_TEXT_MAX];
 
 	for (const struct machine_preset *preset = machine_presets; preset->name; preset++) {
 		print_from(preset, config, text, sizeof(text));

@@ -7,7 +7,8 @@
  *   mm.c        fork, exit, exec
  *   fault.c     read and write faults, COW, file fill, swap-in
  *   file.c      page cache, shmem, truncate, read(2)/write(2)
- *   swap.c      slots, swap cache, exclusivity
+ *   swap.c      areas, slots, swap cache, exclusivity
+ *   swapoff.c   emptying an area; swapon, swapoff
  *   reclaim.c   lists, page_referenced, try_to_unmap, shrink
  *   pagetable.c tables, the choke point, census
  *   frame.c     zones, frames, watermarks
@@ -356,6 +357,25 @@ struct swap_slot {
 	uint64_t token[SUB_PAGES_MAX]; /* what is on disk */
 };
 
+struct swap_area {
+	uint32_t total;               /* slots that it has room for */
+	int32_t priority;             /* as given, or below 0 in the order in which they came */
+	bool on;                      /* hands out slots */
+	struct swap_slot *slots;      /* [0] unused; grows to what was used */
+	uint32_t nr_slots, max_slots; /* used so far / room on the host */
+	uint32_t *free_slots;         /* LIFO of freed offsets, with room for max_slots */
+	uint32_t nr_free_slots;
+	uint32_t used;
+};
+
+/* All areas empty, those that the configuration has on. */
+void swap_boot(struct machine *machine);
+/* AREA hands out slots again, after all of its priority or a higher one. */
+void swap_area_on(struct machine *machine, uint32_t area);
+/* It hands out none; those in use stay. */
+void swap_area_off(struct machine *machine, uint32_t area);
+/* Forget the slots of AREA, which is off and has none in use. */
+void swap_area_empty(struct machine *machine, uint32_t area);
 /* Put an anonymous page into the swap cache: slot, reference, PG_SWAPCACHE, dirty. false: full. */
 bool add_to_swap(struct machine *machine, struct page *page);
 void delete_from_swap_cache(struct machine *machine, struct page *page);
@@ -379,7 +399,6 @@ struct swap_slot *swap_slot(struct machine *machine, swp_entry_t entry); /* must
 swp_entry_t swap_sub_entry(const struct machine *machine, swp_entry_t entry, uint32_t sub);
 /* A raw slot for shmem pages (map = 1): the entry of its first sub-page, 0 if full. */
 swp_entry_t swap_get_slot(struct machine *machine);
-void swap_reset(struct machine *machine);
 void swap_destroy(struct machine *machine);
 
 /* ---- reclaim.c --------------------------------------------------------------------- */
@@ -444,11 +463,13 @@ struct machine {
 	TAILQ_HEAD(, address_space) file_list;
 	uint32_t next_file_id;
 
-	struct swap_slot *slots;      /* [0] unused; grows to what was used */
-	uint32_t nr_slots, max_slots; /* used so far / room on the host */
-	uint32_t *free_slots;         /* LIFO of freed offsets */
-	uint32_t nr_free_slots, max_free_slots;
-	uint32_t swap_used;
+	struct swap_area swap[SWAP_AREAS_MAX];
+	uint8_t swap_order[SWAP_AREAS_MAX]; /* areas that are on, by falling priority */
+	uint32_t nr_swap_on;
+	uint32_t swap_next;  /* in swap_order: whose turn it is */
+	int32_t swap_least;  /* the lowest priority that was given to an area without one */
+	uint32_t swap_total; /* slots of the areas that are on */
+	uint32_t swap_used;  /* slots in use, of all areas */
 
 	uint32_t committed_as;
 	bool in_reclaim;

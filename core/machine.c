@@ -29,6 +29,7 @@ static void boot(struct machine *machine)
 	machine->counters = (struct rmap_counters){0};
 	machine->swapouts = machine->swapins = machine->reclaimed = machine->unmaps = 0;
 	frame_init(machine);
+	swap_boot(machine);
 	file_boot(machine);
 	MM_ASSERT(task_boot(machine, 0) == 0);
 	machine->last_op = (struct op_trace){0};
@@ -54,7 +55,6 @@ void machine_reconfigure(struct machine *machine, const struct machine_config *c
 {
 	pagetable_reset(machine);
 	file_reset(machine);
-	swap_reset(machine);
 	frame_reset(machine);
 	kmem_reset(machine);
 	machine->config = *config;

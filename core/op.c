@@ -154,6 +154,8 @@ static const struct {
 			  no_words},
 	[OPERAND_PGOFF] = {"file offset", "pages, 0 to 1048575", no_words},
 	[OPERAND_COUNT] = {"count", "0 to 1048575", no_words},
+	[OPERAND_SWAP] = {"swap area", "`s0` to `s31`, in the order of the machine's `swap`",
+			  no_words},
 };
 
 const struct op_word *op_words(enum operand_kind kind)

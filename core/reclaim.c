@@ -308,7 +308,7 @@ static bool stays_active(struct machine *machine, struct page *page, bool eligib
 		if (young || !eligible)
 			return true;
 	}
-	return (page->flags & PG_ANON) && !machine->config.swap_pages;
+	return (page->flags & PG_ANON) && !machine->swap_total;
 }
 
 /* Take SCAN pages from the active tail: back to its head, or to the inactive list. */

@@ -205,11 +205,12 @@ static bool check_present(struct recount *r, const struct place *at, pte_t entry
 
 static bool count_slot(struct recount *r, swp_entry_t entry)
 {
+	struct swap_area *area = &r->machine->swap[swp_type(entry)];
 	uint32_t slot = swp_offset(entry) >> r->machine->config.cluster;
 
-	if (swp_type(entry) || !slot || slot >= r->machine->nr_slots)
+	if (!slot || slot >= area->nr_slots)
 		return false;
-	r->machine->slots[slot].seen++;
+	area->slots[slot].seen++;
 	return true;
 }
 
@@ -465,60 +466,96 @@ static bool check_files(struct recount *r)
 /* ---- swap --------------------------------------------------------------------------------------
  */
 
-static bool check_slot(struct recount *r, uint32_t offset)
+static bool check_slot(struct recount *r, uint32_t type, uint32_t offset)
 {
-	const struct swap_slot *slot = &r->machine->slots[offset];
+	const struct swap_slot *slot = &r->machine->swap[type].slots[offset];
 	uint32_t map = slot->seen + (slot->map && slot->cached);
 
 	if (slot->map != map)
-		return wrong(r, "swap slot %u: map is %u, counted %u", offset, slot->map, map);
+		return wrong(r, "swap slot %u:%u: map is %u, counted %u", type, offset, slot->map,
+			     map);
 	if (!slot->map)
 		return true;
 	if (!slot->cached)
 		return slot->written ||
-		       wrong(r, "swap slot %u is neither cached nor written", offset);
+		       wrong(r, "swap slot %u:%u is neither cached nor written", type, offset);
 	if (!(slot->cached->flags & PG_SWAPCACHE) ||
-	    slot->cached->swap !=
-		    swap_sub_entry(r->machine, offset << r->machine->config.cluster, 0))
-		return wrong(r, "swap slot %u: the cached page does not know it", offset);
+	    slot->cached->swap != swp_entry(type, offset << r->machine->config.cluster))
+		return wrong(r, "swap slot %u:%u: the cached page does not know it", type, offset);
 	r->swapcache_pages++;
 	return true;
 }
 
 /* A free slot is listed once; `seen` tells which were. */
-static bool check_free_slots(struct recount *r)
+static bool check_free_slots(struct recount *r, uint32_t type)
 {
-	const struct machine *machine = r->machine;
+	const struct swap_area *area = &r->machine->swap[type];
 
-	for (uint32_t i = 0; i < machine->nr_free_slots; i++) {
-		uint32_t offset = machine->free_slots[i];
+	for (uint32_t i = 0; i < area->nr_free_slots; i++) {
+		uint32_t offset = area->free_slots[i];
 		struct swap_slot *slot;
 
-		if (!offset || offset >= machine->nr_slots)
-			return wrong(r, "swap slot %u is on the free list and does not exist",
-				     offset);
-		slot = &machine->slots[offset];
+		if (!offset || offset >= area->nr_slots)
+			return wrong(r, "swap slot %u:%u is on the free list and does not exist",
+				     type, offset);
+		slot = &area->slots[offset];
 		if (slot->map || slot->seen)
-			return wrong(r, "swap slot %u is on the free list, and %s", offset,
+			return wrong(r, "swap slot %u:%u is on the free list, and %s", type, offset,
 				     slot->map ? "in use" : "twice");
 		slot->seen = 1;
 	}
 	return true;
 }
 
+static bool check_area_slots(struct recount *r, uint32_t type)
+{
+	const struct swap_area *area = &r->machine->swap[type];
+	uint32_t used = 0, slots = area->nr_slots ? area->nr_slots - 1 : 0;
+
+	for (uint32_t offset = 1; offset < area->nr_slots; offset++) {
+		if (!check_slot(r, type, offset))
+			return false;
+		used += area->slots[offset].map != 0;
+	}
+	if (!area->on && used)
+		return wrong(r, "swap area %u is off and %u of its slots are in use", type, used);
+	return same(r, "slots in use of a swap area", area->used, used) &&
+	       same(r, "number of free swap slots", area->nr_free_slots, slots - used) &&
+	       check_free_slots(r, type);
+}
+
+/* Areas that are on, and no others, are in the order of their priorities. */
+static bool check_swap_order(struct recount *r, uint32_t nr_on)
+{
+	const struct machine *machine = r->machine;
+
+	for (uint32_t i = 0; i < machine->nr_swap_on; i++) {
+		const struct swap_area *area = &machine->swap[machine->swap_order[i]];
+
+		if (!area->on)
+			return wrong(r, "a swap area that is off is asked for slots");
+		if (i && machine->swap[machine->swap_order[i - 1]].priority < area->priority)
+			return wrong(r, "swap areas are not in the order of their priorities");
+	}
+	return same(r, "number of swap areas in use", machine->nr_swap_on, nr_on);
+}
+
 static bool check_swap(struct recount *r)
 {
 	const struct machine *machine = r->machine;
-	uint32_t used = 0, slots = machine->nr_slots ? machine->nr_slots - 1 : 0;
+	uint32_t used = 0, total = 0, on = 0;
 
-	for (uint32_t offset = 1; offset < machine->nr_slots; offset++) {
-		if (!check_slot(r, offset))
+	for (uint32_t type = 0; type < machine->config.nr_swap; type++) {
+		const struct swap_area *area = &machine->swap[type];
+
+		if (!check_area_slots(r, type))
 			return false;
-		used += machine->slots[offset].map != 0;
+		used += area->used;
+		total += area->on ? area->total : 0;
+		on += area->on;
 	}
 	return same(r, "swap in use", machine->swap_used, used) &&
-	       same(r, "number of free swap slots", machine->nr_free_slots, slots - used) &&
-	       check_free_slots(r);
+	       same(r, "size of all swap", machine->swap_total, total) && check_swap_order(r, on);
 }
 
 /* ---- pages -------------------------------------------------------------------------------------
@@ -688,8 +725,12 @@ static void forget_seen(struct machine *machine)
 		for (uint32_t k = 0; k < zone->touched; k++)
 			zone_page(zone, k)->seen = 0;
 	}
-	for (uint32_t offset = 1; offset < machine->nr_slots; offset++)
-		machine->slots[offset].seen = 0;
+	for (uint32_t type = 0; type < machine->config.nr_swap; type++) {
+		const struct swap_area *area = &machine->swap[type];
+
+		for (uint32_t offset = 1; offset < area->nr_slots; offset++)
+			area->slots[offset].seen = 0;
+	}
 }
 
 static const char *recount(struct machine *machine, bool deep, char *buf, size_t size)

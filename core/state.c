@@ -165,6 +165,7 @@ static void add_slot(struct machine_state *state, struct machine *machine, swp_e
 	if (!machine_state_name(state, STATE_SLOT, swap_sub_entry(machine, entry, 0)))
 		return;
 	slot = swap_slot(machine, entry);
+	machine_state_word(state, swp_type(entry));
 	machine_state_word(state, (uint64_t)slot->map << 1 | slot->written);
 	if (slot->written)
 		add_tokens(state, machine, slot->token);
@@ -258,6 +259,9 @@ static void add_mm(struct machine_state *state, const struct mm *mm)
 static void add_totals(struct machine_state *state, const struct machine *machine)
 {
 	machine_state_word(state, (uint64_t)machine->committed_as << 32 | machine->swap_used);
+	machine_state_word(state, (uint64_t)machine->nr_swap_on << 32 | machine->swap_next);
+	for (uint32_t i = 0; i < machine->nr_swap_on; i++)
+		machine_state_word(state, machine->swap_order[i]);
 	for (uint32_t i = 0; i < machine->nr_caches; i++)
 		machine_state_word(state, machine->caches[i].used);
 	for (uint32_t i = 0; i < NR_ZONES; i++) {

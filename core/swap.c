@@ -1,10 +1,16 @@
 /*
- * The swap area and the swap cache.
+ * Swap areas and the swap cache.
  *
- * One area (type 0) of machine->config.swap_pages, in slots of a page each, numbered from 1. An
- * entry's offset names a slot and a sub-page of it. A slot's map counts the swap entries that name
- * any of its sub-pages, in page tables and shmem files, plus one while a page is cached for it.
- * What the swap cache's radix tree is to a kernel, slot->cached is here.
+ * There are up to 32 areas, in slots of a page each, numbered from 1. An entry's type names an
+ * area, its offset a slot and a sub-page of it. New slots come from the area of the highest
+ * priority that has one, and areas of equal priority take turns:
+ *
+ *   swap_order   s1 (5)  s2 (5) | s0 (-1) | s3 (-2)         priorities; none given: below all
+ *                         ^swap_next: the rest of its group is asked first, then all in order
+ *
+ * A slot's map counts the swap entries that name any of its sub-pages, in page tables and shmem
+ * files, plus one while a page is cached for it. What the swap cache's radix tree is to a kernel,
+ * slot->cached is here.
  *
  *   add_to_swap       page gets a slot          map 1 (the cache)
  *   try_to_unmap      each entry duplicates     map 1 + entries
@@ -12,28 +18,89 @@
  *   swapin_page       read, cached again        map 1 + entries
  *   do_swap_page      each fault takes one      map 1: the page is exclusive
  *
- * Slots are made on demand and reused last in, first out, so the area costs what was used.
+ * Slots are made on demand and reused last in, first out, so an area costs what was used.
  */
 #include "internal.h"
 
 #define SLOTS_MIN 64u
 
-void swap_reset(struct machine *machine)
+/* ---- areas ---------------------------------------------------------------------- */
+
+void swap_boot(struct machine *machine)
 {
-	machine->nr_slots = 0;
-	machine->nr_free_slots = 0;
-	machine->swap_used = 0;
+	const struct machine_config *config = &machine->config;
+
+	machine->nr_swap_on = machine->swap_next = 0;
+	machine->swap_least = 0;
+	machine->swap_total = machine->swap_used = 0;
+	for (uint32_t i = 0; i < SWAP_AREAS_MAX; i++) {
+		struct swap_area *area = &machine->swap[i];
+
+		area->on = false;
+		area->nr_slots = area->nr_free_slots = area->used = 0;
+		area->total = i < config->nr_swap ? config->swap[i].pages >> config->cluster : 0;
+		if (i >= config->nr_swap)
+			continue;
+		area->priority = config->swap[i].priority;
+		if (!area->priority)
+			area->priority = --machine->swap_least;
+		swap_area_on(machine, i);
+	}
 }
 
 void swap_destroy(struct machine *machine)
 {
-	free(machine->slots);
-	free(machine->free_slots);
-	machine->slots = NULL;
-	machine->free_slots = NULL;
-	machine->max_slots = machine->max_free_slots = 0;
-	swap_reset(machine);
+	for (uint32_t i = 0; i < SWAP_AREAS_MAX; i++) {
+		free(machine->swap[i].slots);
+		free(machine->swap[i].free_slots);
+	}
+	memset(machine->swap, 0, sizeof(machine->swap));
 }
+
+static int32_t priority_at(const struct machine *machine, uint32_t place)
+{
+	return machine->swap[machine->swap_order[place]].priority;
+}
+
+void swap_area_on(struct machine *machine, uint32_t i)
+{
+	struct swap_area *area = &machine->swap[i];
+	uint32_t place = machine->nr_swap_on++;
+
+	MM_ASSERT(!area->on);
+	for (; place && priority_at(machine, place - 1) < area->priority; place--)
+		machine->swap_order[place] = machine->swap_order[place - 1];
+	machine->swap_order[place] = (uint8_t)i;
+	machine->swap_next = 0;
+	machine->swap_total += area->total;
+	area->on = true;
+}
+
+void swap_area_off(struct machine *machine, uint32_t i)
+{
+	struct swap_area *area = &machine->swap[i];
+	uint32_t place = 0;
+
+	MM_ASSERT(area->on);
+	while (machine->swap_order[place] != i)
+		place++;
+	for (machine->nr_swap_on--; place < machine->nr_swap_on; place++)
+		machine->swap_order[place] = machine->swap_order[place + 1];
+	machine->swap_next = 0;
+	machine->swap_total -= area->total;
+	area->on = false;
+}
+
+void swap_area_empty(struct machine *machine, uint32_t i)
+{
+	struct swap_area *area = &machine->swap[i];
+
+	MM_ASSERT(!area->on);
+	MM_ASSERT(!area->used);
+	area->nr_slots = area->nr_free_slots = 0;
+}
+
+/* ---- slots ---------------------------------------------------------------------- */
 
 /* The number of the slot that ENTRY names. */
 static uint32_t slot_of(const struct machine *machine, swp_entry_t entry)
@@ -41,69 +108,76 @@ static uint32_t slot_of(const struct machine *machine, swp_entry_t entry)
 	return swp_offset(entry) >> machine->config.cluster;
 }
 
-static swp_entry_t entry_of(const struct machine *machine, uint32_t slot)
-{
-	return swp_entry(0, slot << machine->config.cluster);
-}
-
 swp_entry_t swap_sub_entry(const struct machine *machine, swp_entry_t entry, uint32_t sub)
 {
-	return entry_of(machine, slot_of(machine, entry)) + sub;
+	uint32_t first = slot_of(machine, entry) << machine->config.cluster;
+
+	return swp_entry(swp_type(entry), first + sub);
 }
 
 struct swap_slot *swap_slot(struct machine *machine, swp_entry_t entry)
 {
+	struct swap_area *area = &machine->swap[swp_type(entry)];
 	uint32_t slot = slot_of(machine, entry);
 
-	MM_ASSERT(swp_type(entry) == 0);
-	MM_ASSERT(slot > 0 && slot < machine->nr_slots);
-	MM_ASSERT(machine->slots[slot].map > 0);
-	return &machine->slots[slot];
+	MM_ASSERT(slot > 0 && slot < area->nr_slots);
+	MM_ASSERT(area->slots[slot].map > 0);
+	return &area->slots[slot];
 }
 
 /* Room on the host for one more slot, and for the day when all of them are free. */
-static void slots_grow(struct machine *machine)
+static void slots_grow(struct machine *machine, struct swap_area *area)
 {
-	uint32_t max = machine->max_slots ? machine->max_slots * 2 : SLOTS_MIN;
+	uint32_t max = area->max_slots ? area->max_slots * 2 : SLOTS_MIN;
 
-	machine->slots = host_realloc(machine, machine->slots, max * sizeof(*machine->slots));
-	machine->free_slots =
-		host_realloc(machine, machine->free_slots, max * sizeof(*machine->free_slots));
-	machine->max_slots = machine->max_free_slots = max;
-}
-
-/* Slots that the area has room for. */
-static uint32_t slots_total(const struct machine *machine)
-{
-	return machine->config.swap_pages >> machine->config.cluster;
+	area->slots = host_realloc(machine, area->slots, max * sizeof(*area->slots));
+	area->free_slots = host_realloc(machine, area->free_slots, max * sizeof(*area->free_slots));
+	area->max_slots = max;
 }
 
 /* The number of a free slot, or 0. */
-static uint32_t slot_alloc(struct machine *machine)
+static uint32_t slot_alloc(struct machine *machine, struct swap_area *area)
 {
 	uint32_t slot;
 
-	if (machine->swap_used == slots_total(machine))
+	if (area->used == area->total)
 		return 0;
-	if (machine->nr_free_slots) {
-		slot = machine->free_slots[--machine->nr_free_slots];
+	if (area->nr_free_slots) {
+		slot = area->free_slots[--area->nr_free_slots];
 	} else {
 		/* Slot 0 is the area's header: it exists and is never handed out. */
-		if (machine->nr_slots == 0)
-			machine->nr_slots = 1;
-		slot = machine->nr_slots++;
-		if (machine->nr_slots > machine->max_slots)
-			slots_grow(machine);
-		machine->slots[0] = (struct swap_slot){0};
+		if (area->nr_slots == 0)
+			area->nr_slots = 1;
+		slot = area->nr_slots++;
+		if (area->nr_slots > area->max_slots)
+			slots_grow(machine, area);
+		area->slots[0] = (struct swap_slot){0};
 	}
+	area->used++;
 	machine->swap_used++;
-	machine->slots[slot] = (struct swap_slot){.map = 1};
+	area->slots[slot] = (struct swap_slot){.map = 1};
 	return slot;
 }
 
 swp_entry_t swap_get_slot(struct machine *machine)
 {
-	return entry_of(machine, slot_alloc(machine));
+	uint32_t n = machine->nr_swap_on, from = machine->swap_next, group = from;
+
+	while (group < n && priority_at(machine, group) == priority_at(machine, from))
+		group++;
+	for (uint32_t i = from; i < group + n; i++) {
+		uint32_t place = i < group ? i : i - group, after = place + 1;
+		uint32_t area = machine->swap_order[place];
+		uint32_t slot = slot_alloc(machine, &machine->swap[area]);
+
+		if (!slot)
+			continue;
+		if (after == n || priority_at(machine, after) != priority_at(machine, place))
+			after = 0;
+		machine->swap_next = after;
+		return swp_entry(area, slot << machine->config.cluster);
+	}
+	return 0;
 }
 
 void swap_duplicate(struct machine *machine, swp_entry_t entry)
@@ -116,18 +190,20 @@ void swap_duplicate(struct machine *machine, swp_entry_t entry)
 
 void swap_free(struct machine *machine, swp_entry_t entry)
 {
+	struct swap_area *area = &machine->swap[swp_type(entry)];
 	struct swap_slot *slot = swap_slot(machine, entry);
 
 	if (--slot->map)
 		return;
 	MM_ASSERT(!slot->cached);
-	machine->free_slots[machine->nr_free_slots++] = slot_of(machine, entry);
+	area->free_slots[area->nr_free_slots++] = slot_of(machine, entry);
+	area->used--;
 	machine->swap_used--;
 }
 
 bool vm_swap_full(const struct machine *machine)
 {
-	return machine->swap_used * 2ull > slots_total(machine);
+	return machine->swap_used * 2ull > machine->swap_total;
 }
 
 /* ---- the cache ------------------------------------------------------------------ */

@@ -2,7 +2,8 @@
  * Traces as bytes, for fuzzers: any bytes are a trace, and any trace has bytes.
  *
  *   trace   = machine op*
- *   machine = preset number (mod how many there are), or 255 and a configuration field by field
+ *   machine = preset number (mod how many there are), or 255 and a configuration field by field,
+ *             or 254, the same fields, and a list of what these cannot say
  *   op      = property* code head escape*
  *
  * A code below CODE_COMMON is an op, modulo how many there are; the next are ops again, the common
@@ -37,11 +38,15 @@ struct state {
 	uint32_t nr_alive;
 	uint32_t nr_regions;  /* named so far, at most REGION_MAX */
 	uint32_t last_region; /* the newest name */
+	uint32_t nr_swap;     /* swap areas of the machine */
 };
 
-static void state_init(struct state *state)
+static void state_init(struct state *state, const struct machine_config *config)
 {
-	*state = (struct state){.alive = 1, .nr_alive = 1, .last_region = REGION_MAX - 1};
+	*state = (struct state){.alive = 1,
+				.nr_alive = 1,
+				.last_region = REGION_MAX - 1,
+				.nr_swap = config->nr_swap};
 }
 
 static uint32_t next_region(const struct state *state)
@@ -574,6 +579,30 @@ static uint32_t write_pgoff_full(struct writer *out, struct operand operand)
 	return PGOFF_ESCAPE;
 }
 
+/* A swap area, 4 bits: 0..14 modulo how many there are; 15: a byte. */
+#define AREA_ESCAPE 15
+
+static struct operand read_area(const struct state *state, enum op_code code, uint32_t field)
+{
+	return plain(state->nr_swap ? field % state->nr_swap : field);
+}
+
+static uint32_t guess_area(const struct state *state, enum op_code code, struct operand operand)
+{
+	return operand.value < AREA_ESCAPE ? operand.value : AREA_ESCAPE;
+}
+
+static struct operand read_area_full(struct reader *in, const struct state *state, uint32_t field)
+{
+	return plain(get(in, 1) % SWAP_AREAS_MAX);
+}
+
+static uint32_t write_area_full(struct writer *out, struct operand operand)
+{
+	put(out, 1, operand.value);
+	return AREA_ESCAPE;
+}
+
 static const struct field fields[] = {
 	[OPERAND_PROC] = {4, PROC_ESCAPE, read_proc, guess_proc, read_slot, write_slot},
 	[OPERAND_NEWPROC] = {4, PROC_ESCAPE, read_newproc, guess_zero, read_newproc_full,
@@ -592,6 +621,7 @@ static const struct field fields[] = {
 			    write_mflags_full},
 	[OPERAND_PGOFF] = {5, PGOFF_ESCAPE, read_pgoff, guess_pgoff, read_pgoff_full,
 			   write_pgoff_full},
+	[OPERAND_SWAP] = {4, AREA_ESCAPE, read_area, guess_area, read_area_full, write_area_full},
 };
 _Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 3 && FILE_MAX == 8 && NR_ADVICE <= 8,
 	       "fields without an escape hold every value");
@@ -774,6 +804,8 @@ static void encode_op(struct writer *out, const struct state *state, const struc
 /* ---- the machine -------------------------------------------------------------------------- */
 
 #define MACHINE_FULL          255u
+#define MACHINE_MORE          254u
+#define MORE_MAX              64u    /* less than so many values: random bytes leave some for ops */
 #define CONFIG_FILE_PAGES_MAX 65536u /* what config.c accepts */
 
 static uint32_t nr_presets(void)
@@ -782,7 +814,7 @@ static uint32_t nr_presets(void)
 
 	while (machine_presets[n].name)
 		n++;
-	return n < MACHINE_FULL ? n : MACHINE_FULL;
+	return n < MACHINE_MORE ? n : MACHINE_MORE;
 }
 
 /* VALUE if it lies in [LOW, HIGH], else something that does. */
@@ -791,55 +823,129 @@ static uint32_t into_range(uint32_t value, uint32_t low, uint32_t high)
 	return value >= low && value <= high ? value : low + value % (high - low + 1);
 }
 
-static void decode_machine(struct reader *in, struct machine_config *config)
+static void add_area(struct machine_config *config, uint32_t pages, uint32_t priority)
 {
-	uint32_t preset = get(in, 1);
+	if (pages && config->nr_swap < SWAP_AREAS_MAX)
+		config->swap[config->nr_swap++] = (struct swap_config){
+			pages, (uint8_t)into_range(priority, 0, SWAP_PRIORITY_MAX)};
+}
 
-	if (preset != MACHINE_FULL) {
-		*config = machine_presets[preset % nr_presets()].config;
-		return;
-	}
+/*
+ * What came later than the fields of MACHINE_FULL: a count (modulo MORE_MAX), and so many times the
+ * number of a row (modulo how many there are) and a value of 4 bytes. Rows are only ever appended.
+ * encode says what the N-th value of a row is; false: there are no more.
+ */
+struct extension {
+	void (*decode)(struct machine_config *config, uint32_t value);
+	bool (*encode)(const struct machine_config *config, uint32_t n, uint32_t *value);
+};
+
+/* An area more: pages, and the priority in the highest byte. */
+static void decode_area(struct machine_config *config, uint32_t value)
+{
+	add_area(config, value & SWAP_PAGES_MAX, value >> 24);
+}
+
+/* One area without a priority is among the fields. */
+static bool plain_swap(const struct machine_config *config)
+{
+	return config->nr_swap == 0 || (config->nr_swap == 1 && !config->swap[0].priority);
+}
+
+static bool encode_area(const struct machine_config *config, uint32_t n, uint32_t *value)
+{
+	if (plain_swap(config) || n >= config->nr_swap)
+		return false;
+	*value = config->swap[n].pages | (uint32_t)config->swap[n].priority << 24;
+	return true;
+}
+
+static const struct extension extensions[] = {
+	{decode_area, encode_area},
+};
+#define NR_EXTENSIONS (sizeof(extensions) / sizeof(extensions[0]))
+
+static void decode_fields(struct reader *in, struct machine_config *config)
+{
 	/* In statements: the order in which initializers are evaluated is nobody's promise. */
+	*config = (struct machine_config){0};
 	config->ram_mb = into_range(get(in, 3), 16, 65536);
 	config->split = into_range(get(in, 1), SPLIT_3_1, SPLIT_4_4);
 	config->era = into_range(get(in, 1), ERA_2_6_6, ERA_2_6_7);
 	config->highpte = get(in, 1) & 1;
 	config->cacheline = 32u << get(in, 1) % 3;
-	config->swap_pages = get(in, 3);
+	add_area(config, get(in, 3), 0);
 	config->files = into_range(get(in, 1), 0, FILE_MAX);
 	config->file_pages = into_range(get(in, 3), 0, CONFIG_FILE_PAGES_MAX);
 	config->pool = into_range(get(in, 1), POOL_POISON, POOL_RECYCLE);
 	config->stop_on_refusal = get(in, 1) & 1;
 }
 
-static bool config_equal(const struct machine_config *a, const struct machine_config *b)
+static void decode_machine(struct reader *in, struct machine_config *config)
 {
-	return a->ram_mb == b->ram_mb && a->split == b->split && a->era == b->era &&
-	       a->highpte == b->highpte && a->cacheline == b->cacheline &&
-	       a->swap_pages == b->swap_pages && a->files == b->files &&
-	       a->file_pages == b->file_pages && a->pool == b->pool &&
-	       a->stop_on_refusal == b->stop_on_refusal;
+	uint32_t preset = get(in, 1);
+
+	if (preset < MACHINE_MORE) {
+		*config = machine_presets[preset % nr_presets()].config;
+		return;
+	}
+	decode_fields(in, config);
+	if (preset != MACHINE_MORE)
+		return;
+	for (uint32_t n = get(in, 1) % MORE_MAX; n; n--) {
+		const struct extension *extension = &extensions[get(in, 1) % NR_EXTENSIONS];
+
+		extension->decode(config, get(in, 4));
+	}
 }
 
-static void encode_machine(struct writer *out, const struct machine_config *config)
+static void encode_fields(struct writer *out, const struct machine_config *config)
 {
-	for (uint32_t i = 0; i < nr_presets(); i++) {
-		if (config_equal(config, &machine_presets[i].config)) {
-			put(out, 1, i);
-			return;
-		}
-	}
-	put(out, 1, MACHINE_FULL);
 	put(out, 3, config->ram_mb);
 	put(out, 1, config->split);
 	put(out, 1, config->era);
 	put(out, 1, config->highpte);
 	put(out, 1, config->cacheline == 128 ? 2 : config->cacheline == 64);
-	put(out, 3, config->swap_pages);
+	put(out, 3, plain_swap(config) && config->nr_swap ? config->swap[0].pages : 0);
 	put(out, 1, config->files);
 	put(out, 3, config->file_pages);
 	put(out, 1, config->pool);
 	put(out, 1, config->stop_on_refusal);
+}
+
+static uint32_t nr_extended(const struct machine_config *config)
+{
+	uint32_t total = 0, value;
+
+	for (size_t i = 0; i < NR_EXTENSIONS; i++) {
+		for (uint32_t n = 0; extensions[i].encode(config, n, &value); n++)
+			total++;
+	}
+	return total;
+}
+
+static void encode_machine(struct writer *out, const struct machine_config *config)
+{
+	uint32_t total = nr_extended(config), value;
+
+	for (uint32_t i = 0; i < nr_presets(); i++) {
+		if (machine_config_equal(config, &machine_presets[i].config)) {
+			put(out, 1, i);
+			return;
+		}
+	}
+	MM_ASSERT(total < MORE_MAX);
+	put(out, 1, total ? MACHINE_MORE : MACHINE_FULL);
+	encode_fields(out, config);
+	if (!total)
+		return;
+	put(out, 1, total);
+	for (uint32_t i = 0; i < NR_EXTENSIONS; i++) {
+		for (uint32_t n = 0; extensions[i].encode(config, n, &value); n++) {
+			put(out, 1, i);
+			put(out, 4, value);
+		}
+	}
 }
 
 /* ---- traces ------------------------------------------------------------------------------- */
@@ -852,7 +958,7 @@ void trace_decode(struct trace *trace, const uint8_t *data, size_t size, uint32_
 
 	trace_clear(trace);
 	decode_machine(&in, &trace->config);
-	state_init(&state);
+	state_init(&state, &trace->config);
 	while (trace->nr_ops < max_ops && decode_op(&in, &state, &op)) {
 		int err = trace_add(trace, &op);
 
@@ -868,7 +974,7 @@ size_t trace_encode(const struct trace *trace, uint8_t *data, size_t size)
 
 	out.data = data;
 	encode_machine(&out, &trace->config);
-	state_init(&state);
+	state_init(&state, &trace->config);
 	for (uint32_t i = 0; i < trace->nr_ops; i++) {
 		encode_op(&out, &state, &trace->ops[i]);
 		state_step(&state, &trace->ops[i]);

@@ -100,6 +100,9 @@ static void put_operand(struct text *text, const struct op *op, uint32_t i)
 	case OPERAND_FILE:
 		text_put(text, "f%" PRIu32, value);
 		break;
+	case OPERAND_SWAP:
+		text_put(text, "s%" PRIu32, value);
+		break;
 	case OPERAND_ADDR:
 		if (op->refs & 1u << i)
 			put_ref(text, value);
@@ -235,7 +238,7 @@ static void print_expects(const struct trace *trace, uint32_t at, uint32_t *e, F
 
 void trace_print(const struct trace *trace, FILE *out)
 {
-	char machine[256];
+	char machine[MACHINE_CONFIG_TEXT_MAX];
 	uint32_t e = 0;
 
 	machine_config_print(&trace->config, machine, sizeof(machine));

@@ -239,6 +239,7 @@ static int parse_slot(struct parser *parser, struct word word, struct operand *o
 		[OPERAND_NEWPROC] = {'p', PROC_MAX - 1, "a process (p0 to p31)"},
 		[OPERAND_REGION] = {'r', REGION_MAX - 1, "a region (r0 to r31)"},
 		[OPERAND_FILE] = {'f', FILE_MAX - 1, "a file (f0 to f7)"},
+		[OPERAND_SWAP] = {'s', SWAP_AREAS_MAX - 1, "a swap area (s0 to s31)"},
 	};
 
 	if (!numbered(word, slots[operand->kind].letter, slots[operand->kind].max, &operand->value))
@@ -363,7 +364,7 @@ static parse_operand_fn *const parse_operand[] = {
 	[OPERAND_PROT] = parse_prot,    [OPERAND_MFLAGS] = parse_flags,
 	[OPERAND_RFLAGS] = parse_flags, [OPERAND_ADVICE] = parse_advice,
 	[OPERAND_FILE] = parse_slot,    [OPERAND_PGOFF] = parse_number,
-	[OPERAND_COUNT] = parse_number,
+	[OPERAND_COUNT] = parse_number, [OPERAND_SWAP] = parse_slot,
 };
 
 /* Operand I of OP from WORD. */
@@ -726,7 +727,7 @@ static int parse_header(struct parser *parser)
 static int parse_machine(struct parser *parser, struct word word)
 {
 	struct word text = rest_of_line(parser);
-	char copy[512], why[256];
+	char copy[1024], why[256];
 
 	if (parser->machine)
 		return fail(parser, word, "", ": there is a machine already");

@@ -153,7 +153,7 @@ static void print_trace(const struct finding *finding, const struct trace *trace
 {
 	uint32_t last = finding->op_index < trace->nr_ops ? finding->op_index + 1 : trace->nr_ops;
 	uint32_t first = last > REPORT_OPS ? last - REPORT_OPS : 0;
-	char text[256];
+	char text[MACHINE_CONFIG_TEXT_MAX];
 
 	machine_config_print(&trace->config, text, sizeof(text));
 	fprintf(out, "  machine   %s\n", text);

@@ -65,7 +65,8 @@ struct generator {
 	uint32_t live;       /* processes that should be alive, a bit each */
 	uint32_t nr_regions; /* r0..: bound by now */
 	struct guess guess[PROCS_MAX];
-	bool locked; /* there have been locked mappings */
+	bool locked;       /* there have been locked mappings */
+	uint32_t swap_off; /* areas that should be off, a bit each */
 	uint32_t wild, file, shared, fixed, heap, region;
 	uint32_t failing;  /* ops told to fail or to reclaim */
 	uint8_t pick[256]; /* op codes, as often as their weight says */
@@ -88,7 +89,7 @@ static const uint8_t weights[NR_OPS] = {
 	[OP_fork] = 8,     [OP_exit] = 4,     [OP_exec] = 1,    [OP_mmap] = 14,  [OP_munmap] = 4,
 	[OP_mremap] = 9,   [OP_mprotect] = 6, [OP_madvise] = 4, [OP_brk] = 2,    [OP_read] = 14,
 	[OP_write] = 28,   [OP_truncate] = 1, [OP_fread] = 2,   [OP_fwrite] = 2, [OP_evict] = 12,
-	[OP_swapout] = 12, [OP_age] = 4,      [OP_reclaim] = 3,
+	[OP_swapout] = 12, [OP_age] = 4,      [OP_reclaim] = 3, [OP_swapon] = 1, [OP_swapoff] = 2,
 };
 
 /* Switch some ops off, weight the rest between a quarter and four times, and deal 256 cards. */
@@ -140,6 +141,7 @@ static void begin(struct generator *g, const struct machine_config *config, uint
 	g->nr_regions = 0;
 	memset(g->guess, 0, sizeof(g->guess));
 	g->locked = false;
+	g->swap_off = 0;
 	g->wild = below(g, 16);
 	g->file = 16 << below(g, 4);
 	g->shared = 8 << below(g, 5);
@@ -267,6 +269,11 @@ static uint32_t make_rflags(struct generator *g)
 	return chance(g, g->wild) ? OP_MREMAP_FIXED : likely[below(g, 8)];
 }
 
+static uint32_t make_swap(struct generator *g)
+{
+	return g->config->nr_swap ? below(g, g->config->nr_swap) : 0;
+}
+
 static uint32_t make_operand(struct generator *g, struct op *op, int i, enum operand_kind kind)
 {
 	switch (kind) {
@@ -294,6 +301,8 @@ static uint32_t make_operand(struct generator *g, struct op *op, int i, enum ope
 		return below(g, chance(g, g->wild) ? LEN_MAX : g->config->file_pages + 2);
 	case OPERAND_COUNT:
 		return chance(g, g->wild) ? below(g, 4096) : 1 + below(g, 16);
+	case OPERAND_SWAP:
+		return chance(g, g->wild) ? below(g, SWAP_AREAS_MAX) : make_swap(g);
 	case OPERAND_NONE:
 		break;
 	}
@@ -558,13 +567,39 @@ static void mend_madvise(struct generator *g, struct op *op)
 		guess->present &= ~pages_at(g, op, 1, op->args[2]);
 }
 
+/* Without swap little happens: what is off is on again soon, and not all goes off at once. */
+static void mend_swapoff(struct generator *g, struct op *op)
+{
+	if (g->swap_off && below(g, 4)) {
+		op->code = OP_swapon;
+		op->args[0] = one_of(g, g->swap_off);
+		g->swap_off &= ~(1u << op->args[0]);
+		return;
+	}
+	if (op->args[0] < g->config->nr_swap)
+		g->swap_off |= 1u << op->args[0];
+}
+
+static void mend_swapon(struct generator *g, struct op *op)
+{
+	if (!g->swap_off && below(g, 4)) {
+		op->code = OP_swapoff;
+		mend_swapoff(g, op);
+		return;
+	}
+	if (g->swap_off && !chance(g, g->wild))
+		op->args[0] = one_of(g, g->swap_off);
+	g->swap_off &= ~(1u << op->args[0]);
+}
+
 typedef void mend_fn(struct generator *g, struct op *op);
 static mend_fn *const mend[NR_OPS] = {
 	[OP_mmap] = mend_mmap,         [OP_munmap] = mend_munmap,   [OP_mremap] = mend_mremap,
 	[OP_brk] = mend_brk,           [OP_fork] = mend_fork,       [OP_exec] = mend_exec,
 	[OP_exit] = mend_exit,         [OP_read] = mend_access,     [OP_write] = mend_access,
 	[OP_evict] = mend_evict,       [OP_swapout] = mend_evict,   [OP_age] = mend_age,
-	[OP_mprotect] = mend_mprotect, [OP_madvise] = mend_madvise,
+	[OP_mprotect] = mend_mprotect, [OP_madvise] = mend_madvise, [OP_swapon] = mend_swapon,
+	[OP_swapoff] = mend_swapoff,
 };
 
 /* ---- traces

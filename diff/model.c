@@ -48,6 +48,7 @@ void model_reset(struct model *model, const struct machine_config *config)
 	model->config = *config;
 	model->task_pages = size >> PAGE_SHIFT_BITS;
 	model->mmap_base = (size / 3 + PAGE_OFFSET_MASK) >> PAGE_SHIFT_BITS;
+	model->swap_on = config->nr_swap ? UINT32_MAX >> (32 - config->nr_swap) : 0;
 	model->pool.n = 0;
 	model->pool.free = 0;
 	model->lost.proc = PROC_MAX;
@@ -264,6 +265,39 @@ static enum model_verdict step_write(const struct judge *judge)
 	return must_succeed(judge);
 }
 
+/* ---- swap areas -------------------------------------------------------------------- */
+
+/* swapon(2): ENOENT for what does not exist, EBUSY for an area in use. */
+static enum model_verdict step_swapon(const struct judge *judge)
+{
+	struct model *model = judge->model;
+	uint32_t area = judge->op->args[0];
+
+	if (area >= model->config.nr_swap)
+		return must_fail(judge, ENOENT, 0);
+	if (model->swap_on >> area & 1)
+		return must_fail(judge, EBUSY, 0);
+	model->swap_on |= 1u << area;
+	return must_succeed(judge);
+}
+
+/* swapoff(2): EINVAL for an area that is not in use; ENOMEM leaves it in use. Either way nobody
+ * sees anything: contents stay, and later reads say so. */
+static enum model_verdict step_swapoff(const struct judge *judge)
+{
+	struct model *model = judge->model;
+	uint32_t area = judge->op->args[0];
+
+	if (area >= model->config.nr_swap)
+		return must_fail(judge, ENOENT, 0);
+	if (!(model->swap_on >> area & 1))
+		return must_fail(judge, EINVAL, 0);
+	if (out_of_memory(judge))
+		return MODEL_AGREES;
+	model->swap_on &= ~(1u << area);
+	return must_succeed(judge);
+}
+
 /* ---- dispatch ---------------------------------------------------------------------- */
 
 /* Eviction, aging and reclaim are not a program's business: any result will do. */
@@ -279,6 +313,7 @@ static step_fn *const steps[NR_OPS] = {
 	[OP_read] = step_read,         [OP_write] = step_write,     [OP_truncate] = step_truncate,
 	[OP_fread] = step_fread,       [OP_fwrite] = step_fwrite,   [OP_evict] = step_unseen,
 	[OP_swapout] = step_unseen,    [OP_age] = step_unseen,      [OP_reclaim] = step_unseen,
+	[OP_swapon] = step_swapon,     [OP_swapoff] = step_swapoff,
 };
 
 static bool is_alive(const struct model *model, uint32_t proc)

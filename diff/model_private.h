@@ -136,6 +136,7 @@ struct lost {
 struct model {
 	struct machine_config config;
 	uint32_t task_pages; /* user addresses are pages [0, task_pages) */
+	uint32_t swap_on;    /* swap areas in use, a bit each */
 	uint32_t mmap_base;  /* where the kernel's own choice of addresses begins */
 	struct token_pool pool;
 	struct space space[PROC_MAX];

@@ -64,7 +64,7 @@ static void check_bytes(const struct trace *trace)
 	struct trace again = {0};
 	size_t size = trace_encode(trace, NULL, 0);
 	uint8_t *bytes = malloc(size);
-	char a[256], b[256];
+	char a[MACHINE_CONFIG_TEXT_MAX], b[MACHINE_CONFIG_TEXT_MAX];
 
 	require(bytes != NULL, "no memory to encode into");
 	require(trace_encode(trace, bytes, size) == size, "encoding is not stable");

@@ -273,6 +273,9 @@ static bool perturb(struct mutator *m)
 	case OPERAND_COUNT:
 		perturb_number(m, &op->args[i], 1, LEN_MAX);
 		return true;
+	case OPERAND_SWAP:
+		op->args[i] = below(m, m->trace.config.nr_swap + 1) % SWAP_AREAS_MAX;
+		return true;
 	case OPERAND_PROT:
 		op->args[i] ^= 1u << below(m, 3);
 		return true;

@@ -36,7 +36,7 @@ static uint32_t bits(uint32_t value)
 	X(ram_mb)                                                                                  \
 	X(split)                                                                                   \
 	X(era)                                                                                     \
-	X(highpte) X(cacheline) X(swap_pages) X(files) X(file_pages) X(pool) X(stop_on_refusal)
+	X(highpte) X(cacheline) X(files) X(file_pages) X(pool) X(stop_on_refusal)
 #define SET(field)                                                                                 \
 	static bool set_##field(struct machine_config *config, const struct machine_config *plain) \
 	{                                                                                          \
@@ -48,19 +48,31 @@ static uint32_t bits(uint32_t value)
 SETTINGS(SET)
 #undef SET
 
+static bool set_swap(struct machine_config *config, const struct machine_config *plain)
+{
+	struct machine_config before = *config;
+
+	config->nr_swap = plain->nr_swap;
+	memcpy(config->swap, plain->swap, sizeof(config->swap));
+	return !machine_config_equal(config, &before);
+}
+
 typedef bool set_fn(struct machine_config *config, const struct machine_config *plain);
 #define SET(field) set_##field,
-static set_fn *const settings[] = {SETTINGS(SET)};
+static set_fn *const settings[] = {SETTINGS(SET) set_swap};
 #undef SET
 #define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
 
 static uint32_t config_weight(struct machine_config config)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, areas = config.nr_swap ? config.nr_swap - 1 : 0;
+
+	for (uint32_t i = 0; i < config.nr_swap; i++)
+		areas += config.swap[i].priority != 0;
 
 	for (size_t i = 0; i < NR_SETTINGS; i++)
 		n += settings[i](&config, &machine_presets[0].config);
-	return n;
+	return n + areas;
 }
 
 #define NR_PROPERTIES 5
@@ -134,6 +146,7 @@ static void weigh_operand(struct weight *weight, const struct op *op, uint32_t i
 	case OPERAND_ADVICE:
 	case OPERAND_FILE:
 	case OPERAND_PGOFF:
+	case OPERAND_SWAP:
 		weight->size += value;
 		break;
 	}
@@ -171,6 +184,20 @@ bool weight_less(const struct weight *a, const struct weight *b)
 
 /* ---- machine -------------------------------------------------------------------------------- */
 
+/* Fewer swap areas, and no priorities. */
+static void plain_swap(struct minimizer *minimizer)
+{
+	do {
+		if (minimizer->best->config.nr_swap < 2)
+			break;
+		minimize_begin(minimizer)->config.nr_swap--;
+	} while (minimize_try(minimizer));
+	for (uint32_t i = 0; i < minimizer->best->config.nr_swap; i++) {
+		minimize_begin(minimizer)->config.swap[i].priority = 0;
+		minimize_try(minimizer);
+	}
+}
+
 static void plain_machine(struct minimizer *minimizer)
 {
 	minimize_begin(minimizer)->config = machine_presets[0].config;
@@ -180,6 +207,7 @@ static void plain_machine(struct minimizer *minimizer)
 		settings[i](&minimize_begin(minimizer)->config, &machine_presets[0].config);
 		minimize_try(minimizer);
 	}
+	plain_swap(minimizer);
 }
 
 /* ---- names ---------------------------------------------------------------------------------- */
@@ -511,7 +539,7 @@ static plain_fn *const plain_operand[] = {
 	[OPERAND_PROT] = plain_prot,     [OPERAND_MFLAGS] = plain_mflags,
 	[OPERAND_RFLAGS] = plain_rflags, [OPERAND_ADVICE] = plain_name,
 	[OPERAND_FILE] = plain_name,     [OPERAND_PGOFF] = plain_number,
-	[OPERAND_COUNT] = plain_length,
+	[OPERAND_COUNT] = plain_length,  [OPERAND_SWAP] = plain_name,
 };
 
 static void plain_op(struct minimizer *minimizer, uint32_t i)

@@ -37,8 +37,8 @@ static struct page *page_at(struct scene *s, uint32_t proc, uint32_t page)
 static struct page *cached_page(struct scene *s)
 {
 	assert_int_equal(s->machine->swap_used, 1);
-	assert_non_null(s->machine->slots[1].cached);
-	return s->machine->slots[1].cached;
+	assert_non_null(s->machine->swap[0].slots[1].cached);
+	return s->machine->swap[0].slots[1].cached;
 }
 
 /* (page's word, tagged) for an anonymous page; a file's page has none. */

@@ -14,16 +14,6 @@
 
 #include "machine_config.h"
 
-/* Padding is not compared. */
-static bool equal(const struct machine_config *a, const struct machine_config *b)
-{
-	return a->ram_mb == b->ram_mb && a->split == b->split && a->era == b->era &&
-	       a->highpte == b->highpte && a->cacheline == b->cacheline &&
-	       a->swap_pages == b->swap_pages && a->files == b->files &&
-	       a->file_pages == b->file_pages && a->pool == b->pool &&
-	       a->stop_on_refusal == b->stop_on_refusal;
-}
-
 static struct machine_config parse(const char *text)
 {
 	struct machine_config config;
@@ -43,7 +33,7 @@ static void refuses(const char *text, const char *why)
 	assert_int_equal(machine_config_parse(&config, text, error, sizeof(error)), -EINVAL);
 	if (!strstr(error, why))
 		fail_msg("%s: expected \"%s\" in \"%s\"", text, why, error);
-	assert_true(equal(&config, &before)); /* nothing half-parsed */
+	assert_true(machine_config_equal(&config, &before)); /* nothing half-parsed */
 	for (const char *c = error; *c; c++)
 		assert_true(*c >= ' ' && *c < 0x7f);
 }
@@ -60,8 +50,9 @@ static void prints(const char *text, const char *expected)
 /* The order is part of the byte form of traces. */
 static void presets_are_in_order(void **state)
 {
-	static const char *const names[] = {"tiny",    "1g",      "32g",     "64g",      "32g-2:2",
-					    "64g-2:2", "32g-4:4", "64g-4:4", "1g-lowpte"};
+	static const char *const names[] = {"tiny",      "1g",        "32g",     "64g",
+					    "32g-2:2",   "64g-2:2",   "32g-4:4", "64g-4:4",
+					    "1g-lowpte", "tiny-swaps"};
 	size_t n = 0;
 
 	for (; machine_presets[n].name; n++) {
@@ -82,7 +73,8 @@ static void presets_are_what_they_say(void **state)
 	assert_int_equal(tiny->ram_mb, 16);
 	assert_int_equal(tiny->era, ERA_2_6_7);
 	assert_true(tiny->highpte);
-	assert_int_equal(tiny->swap_pages, 256);
+	assert_int_equal(tiny->nr_swap, 1);
+	assert_int_equal(tiny->swap[0].pages, 256);
 	assert_int_equal(tiny->cacheline, 32);
 	assert_int_equal(tiny->files, 4);
 	assert_int_equal(tiny->file_pages, 16);
@@ -105,29 +97,30 @@ static void every_setting_is_read(void **state)
 		.era = ERA_2_6_6,
 		.highpte = false,
 		.cacheline = 32,
-		.swap_pages = 64,
+		.nr_swap = 1,
+		.swap = {{.pages = 64}},
 		.files = 5,
 		.file_pages = 17,
 		.pool = POOL_RECYCLE,
 		.stop_on_refusal = true,
 	};
 
-	assert_true(equal(&config, &expected));
+	assert_true(machine_config_equal(&config, &expected));
 }
 
 static void separators_are_blanks_and_commas(void **state)
 {
 	struct machine_config a = parse("1g swap=3 files=0"), b = parse(" 1g,swap=3,\tfiles=0, ");
 
-	assert_true(equal(&a, &b));
+	assert_true(machine_config_equal(&a, &b));
 }
 
 static void limits_are_inclusive(void **state)
 {
 	assert_int_equal(parse("tiny ram=16").ram_mb, 16);
 	assert_int_equal(parse("tiny ram=65536").ram_mb, 65536);
-	assert_int_equal(parse("tiny swap=0").swap_pages, 0);
-	assert_int_equal(parse("tiny swap=16777215").swap_pages, 0xffffff);
+	assert_int_equal(parse("tiny swap=0").nr_swap, 0);
+	assert_int_equal(parse("tiny swap=16777215").swap[0].pages, 0xffffff);
 	assert_int_equal(parse("tiny files=8 file_pages=65536").file_pages, 65536);
 	assert_int_equal(parse("tiny cacheline=128").cacheline, 128);
 	refuses("tiny ram=15", "ram=15 is not a number from 16 to 65536");
@@ -140,6 +133,8 @@ static void limits_are_inclusive(void **state)
 
 static void nonsense_is_refused(void **state)
 {
+	char text[640];
+
 	refuses("", "no machine preset is named");
 	refuses(" , ", "no machine preset is named");
 	refuses("huge", "no machine preset \"huge\"; there are tiny, 1g");
@@ -165,7 +160,8 @@ static void nonsense_is_refused(void **state)
 		"ELF\x02\x01",
 		"no machine preset \"?ELF??\"");
 	refuses("tinytinytinytinytinytinytinytinytiny", "no machine preset");
-	refuses("tiny ram=000000000000000000000000000000000064", "is too long");
+	snprintf(text, sizeof(text), "tiny ram=%0600d", 64);
+	refuses(text, "is too long");
 }
 
 static void a_short_buffer_is_enough(void **state)
@@ -191,6 +187,45 @@ static void print_is_the_shortest(void **state)
 	prints("tiny ram=1024 swap=4096 cacheline=64", "1g");
 }
 
+static void random_swap(struct machine_config *config, uint64_t seed)
+{
+	config->nr_swap = (uint32_t)(seed >> 59);
+	for (uint32_t i = 0; i < config->nr_swap; i++) {
+		config->swap[i].pages = 1 + ((uint32_t)(seed >> 33) * (i + 1) & 0x7fffff);
+		config->swap[i].priority = (uint8_t)((seed >> i & 1) * (1 + (seed >> 52) % 100));
+	}
+}
+
+static void swap_areas(void **state)
+{
+	struct machine_config config = parse("tiny swap=64+32:5+1:100");
+
+	assert_int_equal(config.nr_swap, 3);
+	assert_int_equal(config.swap[0].pages, 64);
+	assert_int_equal(config.swap[0].priority, 0);
+	assert_int_equal(config.swap[1].pages, 32);
+	assert_int_equal(config.swap[1].priority, 5);
+	assert_int_equal(config.swap[2].priority, 100);
+	prints("tiny swap=64+32:5+1:100", "tiny swap=64+32:5+1:100");
+	prints("tiny swap=256:0001", "tiny swap=256:1");
+	refuses("tiny swap=", "is not PAGES or PAGES:PRIORITY");
+	refuses("tiny swap=64+", "is not PAGES");
+	refuses("tiny swap=+64", "is not PAGES");
+	refuses("tiny swap=64+0", "is not PAGES");
+	refuses("tiny swap=64:", "is not PAGES");
+	refuses("tiny swap=64:0", "is not PAGES");
+	refuses("tiny swap=64:101", "is not PAGES");
+	refuses("tiny swap=64:1:1", "is not PAGES");
+	refuses("tiny swap=:1", "is not PAGES");
+	refuses("tiny swap=000000000000000000064", "is not PAGES");
+	assert_int_equal(parse("tiny swap=1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1"
+			       "+1+1+1+1+1")
+				 .nr_swap,
+			 32);
+	refuses("tiny swap=1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1",
+		"is not PAGES");
+}
+
 /* Any machine survives being printed and read. */
 static void print_and_parse_are_inverse(void **state)
 {
@@ -198,9 +233,9 @@ static void print_and_parse_are_inverse(void **state)
 
 	for (uint32_t i = 0; i < 20000; i++) {
 		struct machine_config config, again;
-		char buf[256];
+		char buf[MACHINE_CONFIG_TEXT_MAX];
 
-		config = machine_presets[i % 9].config;
+		config = machine_presets[i % 10].config;
 		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
 		if (seed >> 40 & 1)
 			config.ram_mb = 16 + (uint32_t)(seed >> 50);
@@ -213,7 +248,7 @@ static void print_and_parse_are_inverse(void **state)
 		if (seed >> 44 & 1)
 			config.cacheline = 32u << (seed >> 34 & 1);
 		if (seed >> 45 & 1)
-			config.swap_pages = (uint32_t)(seed >> 40);
+			random_swap(&config, seed);
 		if (seed >> 46 & 1)
 			config.files = (uint32_t)(seed >> 50) % 9;
 		if (seed >> 47 & 1)
@@ -224,7 +259,7 @@ static void print_and_parse_are_inverse(void **state)
 			config.stop_on_refusal = true;
 		machine_config_print(&config, buf, sizeof(buf));
 		again = parse(buf);
-		assert_true(equal(&config, &again));
+		assert_true(machine_config_equal(&config, &again));
 	}
 }
 
@@ -239,6 +274,7 @@ int main(void)
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(a_short_buffer_is_enough),
 		cmocka_unit_test(print_is_the_shortest),
+		cmocka_unit_test(swap_areas),
 		cmocka_unit_test(print_and_parse_are_inverse),
 	};
 

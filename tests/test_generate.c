@@ -89,6 +89,9 @@ static void check_operand(const struct op *op, int i, enum operand_kind kind)
 	case OPERAND_FILE:
 		assert_true(value < FILE_MAX);
 		break;
+	case OPERAND_SWAP:
+		assert_true(value < SWAP_AREAS_MAX);
+		break;
 	case OPERAND_ADDR:
 		assert_true(!(op->refs >> i & 1) || value >> 24 < REGION_MAX);
 		break;

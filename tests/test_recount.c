@@ -169,7 +169,11 @@ SPOT(slot_map, w->slot->map)
 SPOT(slot_written, w->slot->written)
 SPOT(cached_swap, page_at(w, 4)->swap)
 SPOT(swap_used, w->machine->swap_used)
-SPOT(nr_free_slots, w->machine->nr_free_slots)
+SPOT(area_used, w->machine->swap[0].used)
+SPOT(area_on, w->machine->swap[0].on)
+SPOT(nr_swap_on, w->machine->nr_swap_on)
+SPOT(swap_total, w->machine->swap_total)
+SPOT(nr_free_slots, w->machine->swap[0].nr_free_slots)
 SPOT(nrcached, w->machine->files[0]->nrcached)
 SPOT(users, w->machine->files[1]->users)
 SPOT(file_size, w->machine->files[0]->npages)
@@ -248,6 +252,10 @@ static const struct lie {
 	LIE(slot_written, 0, 1, "neither cached nor written"),
 	LIE(cached_swap, 0, 8, "the cached page does not know it"),
 	LIE(swap_used, 0, 1, "swap in use"),
+	LIE(area_used, 0, 1, "slots in use of a swap area"),
+	LIE(area_on, 0, 1, "is off"),
+	LIE(nr_swap_on, 0, 1, "number of swap areas in use"),
+	LIE(swap_total, 0, 1, "size of all swap"),
 	LIE(nr_free_slots, 0, 1, "free"),
 	LIE(nrcached, 0, 1, "nrcached"),
 	LIE(users, 0, 4, "file 1: users"),
@@ -418,9 +426,9 @@ static void a_slot_is_free_once(void **state)
 	struct world w = world_make("scan");
 
 	apply(w.machine, OP_exit, 0, 0); /* w2 and w4 give theirs back */
-	assert_true(w.machine->nr_free_slots >= 2);
+	assert_true(w.machine->swap[0].nr_free_slots >= 2);
 	assert_null(recount(&w));
-	w.machine->free_slots[0] = w.machine->free_slots[1];
+	w.machine->swap[0].free_slots[0] = w.machine->swap[0].free_slots[1];
 	says(&w, "on the free list, and twice");
 	machine_destroy(w.machine);
 }

@@ -62,7 +62,7 @@ static void parse(struct trace *trace, const char *text)
 
 static void assert_same_ops(const struct trace *a, const struct trace *b)
 {
-	char x[256], y[256];
+	char x[MACHINE_CONFIG_TEXT_MAX], y[MACHINE_CONFIG_TEXT_MAX];
 
 	assert_int_equal(a->nr_ops, b->nr_ops);
 	for (uint32_t i = 0; i < a->nr_ops; i++) {
@@ -181,6 +181,8 @@ static uint32_t nr_values(enum operand_kind kind)
 		return NR_ADVICE;
 	case OPERAND_FILE:
 		return FILE_MAX;
+	case OPERAND_SWAP:
+		return SWAP_AREAS_MAX;
 	case OPERAND_NONE:
 		break;
 	}
@@ -387,6 +389,9 @@ static const char *const canonical[] = {
 	"age p0 w3 = 2",
 	"reclaim 32",
 	"reclaim 32 = 0",
+	"swapon s0",
+	"swapon s31 = ENOENT",
+	"swapoff s1 (fail_nth: 1) = ENOMEM",
 };
 
 static void test_canonical(void **state)
@@ -971,6 +976,41 @@ static void test_golden_bytes(void **state)
 	trace_release(&trace);
 }
 
+/* What an encoder wrote before there were several swap areas stays what it was. */
+static void test_machine_bytes(void **state)
+{
+	static const struct {
+		uint8_t bytes[32];
+		uint32_t size;
+		const char *machine;
+	} golden[] = {
+		{{0}, 1, "tiny"},
+		{{255, 16, 0, 0, 0, 1, 1, 0, 64, 0, 0, 4, 16, 0, 0, 0, 0}, 17, "tiny swap=64"},
+		{{255, 16, 0, 0, 0, 1, 1, 0, 0, 0, 0, 4, 16, 0, 0, 0, 0}, 17, "tiny swap=0"},
+		{{254, 16, 0, 0, 0, 1,  1, 0, 0, 0, 0, 4, 16, 0,
+		  0,   0,  0, 2, 0, 64, 0, 0, 0, 0, 9, 1, 0,  5},
+		 28,
+		 "tiny swap=64+265:5"},
+		{{254, 16, 0, 0, 0, 1, 1, 0, 0, 0, 0, 4, 16, 0, 0, 0, 0, 1, 0, 7, 0, 0, 3},
+		 23,
+		 "tiny swap=7:3"},
+	};
+	struct trace trace = {0};
+
+	for (uint32_t i = 0; i < N(golden); i++) {
+		char text[MACHINE_CONFIG_TEXT_MAX];
+		uint8_t bytes[32];
+
+		trace_decode(&trace, golden[i].bytes, golden[i].size, 100);
+		assert_int_equal(trace.nr_ops, 0);
+		machine_config_print(&trace.config, text, sizeof(text));
+		assert_string_equal(text, golden[i].machine);
+		assert_int_equal(trace_encode(&trace, bytes, sizeof(bytes)), golden[i].size);
+		assert_memory_equal(bytes, golden[i].bytes, golden[i].size);
+	}
+	trace_release(&trace);
+}
+
 /* Ordinary ops are short, and most of what random bytes say is about something that is alive. */
 static void test_density(void **state)
 {
@@ -1069,16 +1109,27 @@ static void test_documented_example(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),         cmocka_unit_test(test_regions),
-		cmocka_unit_test(test_container),     cmocka_unit_test(test_canonical),
-		cmocka_unit_test(test_forms),         cmocka_unit_test(test_expectations),
-		cmocka_unit_test(test_result_print),  cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_versions),      cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_damage),        cmocka_unit_test(test_exhaustive),
-		cmocka_unit_test(test_lives),         cmocka_unit_test(test_random_traces),
-		cmocka_unit_test(test_random_bytes),  cmocka_unit_test(test_machines),
-		cmocka_unit_test(test_golden_bytes),  cmocka_unit_test(test_density),
-		cmocka_unit_test(test_documentation), cmocka_unit_test(test_documented_example),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_regions),
+		cmocka_unit_test(test_container),
+		cmocka_unit_test(test_canonical),
+		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_expectations),
+		cmocka_unit_test(test_result_print),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_exhaustive),
+		cmocka_unit_test(test_lives),
+		cmocka_unit_test(test_random_traces),
+		cmocka_unit_test(test_random_bytes),
+		cmocka_unit_test(test_machines),
+		cmocka_unit_test(test_golden_bytes),
+		cmocka_unit_test(test_machine_bytes),
+		cmocka_unit_test(test_density),
+		cmocka_unit_test(test_documentation),
+		cmocka_unit_test(test_documented_example),
 	};
 
 	return cmocka_run_group_tests_name("trace", tests, NULL, NULL);

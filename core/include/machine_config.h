@@ -21,14 +21,27 @@ enum pool_mode {
 	POOL_RECYCLE, /* it is not: the wrong object is used, and semantic oracles fire */
 };
 
+#define SWAP_AREAS_MAX    32        /* what a swap entry's type can tell apart */
+#define SWAP_PAGES_MAX    0xffffffu /* what its offset can, in a PAE entry */
+#define SWAP_PRIORITY_MAX 100
+
+/* A swap area, on from boot on. */
+struct swap_config {
+	uint32_t pages; /* of 4 KB, 1..SWAP_PAGES_MAX; a slot holds a page */
+	/* Areas of higher priority fill up first, those of equal priority in turns. 0: none given,
+	 * so lower than any that was given or came before, as swapon(2) has it. */
+	uint8_t priority;
+};
+
 struct machine_config {
 	uint32_t ram_mb; /* 16..65536 */
 	enum split split;
 	enum era era;
-	uint32_t cluster;    /* a page is 4 KB << cluster: page clustering, 0..4 */
-	bool highpte;        /* PTE pages in highmem; pte_addr_t is 8 bytes */
-	uint32_t cacheline;  /* 32, 64 or 128: the size of a pte_chain */
-	uint32_t swap_pages; /* 4 KB pages in the one swap area, 0..0xffffff; a slot holds a page */
+	uint32_t cluster;   /* a page is 4 KB << cluster: page clustering, 0..4 */
+	bool highpte;       /* PTE pages in highmem; pte_addr_t is 8 bytes */
+	uint32_t cacheline; /* 32, 64 or 128: the size of a pte_chain */
+	uint32_t nr_swap;   /* swap areas s0.. */
+	struct swap_config swap[SWAP_AREAS_MAX];
 	uint32_t files; /* of f0..f7, how many have file_pages pages at boot (others are empty) */
 	uint32_t file_pages;
 	enum pool_mode pool;
@@ -51,11 +64,14 @@ const struct machine_preset *machine_preset_find(const char *name);
 /*
  * "32g-3:1 swap=64 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 files=4
  * file_pages=16 pool=recycle": a preset, then what differs. Separators are blanks or commas.
+ * swap=64+32:5+32:5 are three areas, two of which have priority 5.
  * Returns 0, or -EINVAL with a sentence in ERROR.
  */
 int machine_config_parse(struct machine_config *config, const char *text, char *error,
 			 size_t error_size);
-/* The shortest such text that parses to CONFIG. */
+/* The shortest such text that parses to CONFIG; MACHINE_CONFIG_TEXT_MAX has room for any. */
+#define MACHINE_CONFIG_TEXT_MAX 640
 void machine_config_print(const struct machine_config *config, char *buf, size_t size);
+bool machine_config_equal(const struct machine_config *a, const struct machine_config *b);
 
 #endif

@@ -44,7 +44,9 @@ enum operand_kind {
 	OPERAND_FILE,    /* 0..FILE_MAX-1 */
 	OPERAND_PGOFF,   /* pages into a file, 0..LEN_MAX */
 	OPERAND_COUNT,   /* 0..LEN_MAX */
+	OPERAND_SWAP,    /* 0..SWAP_AREAS_MAX-1 */
 };
+#define NR_OPERAND_KINDS (OPERAND_SWAP + 1)
 
 #define REGION_NONE 0xffu
 #define LEN_MAX     0xfffffu /* the most pages an i386 address space has, less one */

@@ -116,7 +116,7 @@ static int print_dictionary(void)
 	printf("# Words of the text form of traces. Made by `rmapfuzz ops --dict`.\n");
 	for (int code = 0; code < NR_OPS; code++)
 		printf("\"\\x0a%s \"\n", op_info((enum op_code)code)->name);
-	for (int kind = OPERAND_NONE; kind <= OPERAND_COUNT; kind++) {
+	for (int kind = OPERAND_NONE; kind < NR_OPERAND_KINDS; kind++) {
 		for (const struct op_word *word = op_words((enum operand_kind)kind); word->name;
 		     word++)
 			printf("\"%s\"\n", word->name);

@@ -41,7 +41,7 @@ static void print_command(FILE *out, const void *what)
 	const struct origin *origin = what;
 	const struct run *run = origin->run;
 	const struct run_arguments *arguments = run->arguments;
-	char text[256];
+	char text[MACHINE_CONFIG_TEXT_MAX];
 
 	if (origin->path) {
 		fprintf(out, "rmapfuzz replay %s", origin->path);
