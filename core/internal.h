@@ -229,6 +229,9 @@ void page_remove_rmap(struct machine *machine, struct page *page, struct vma *vm
 void page_walk(struct machine *machine, struct page *page, enum walk_reason why,
 	       rmap_visit_fn *visit, void *arg);
 
+/* The design's own check, and its file side's on every file: NULL, or what is broken. */
+const char *rmap_check(struct machine *machine);
+
 /* ---- vma.c ------------------------------------------------------------------------ */
 
 /* The first area with end > vpn, or NULL. */
@@ -259,16 +262,16 @@ void vma_set_bounds(struct machine *machine, struct vma *vma, uint32_t start, ui
 		    uint32_t pgoff);
 /*
  * vma_merge: can pages [start, end) with FLAGS, FILE, PGOFF join their neighbours? Returns the
- * area that now covers them, or NULL. PREV: the area before start. The eight cases are drawn in
- * vma.c. For mprotect the range lies inside an existing area.
+ * area that now covers them, or NULL with nothing changed. PREV: the area before start. The eight
+ * cases are drawn in vma.c. For mprotect the range lies inside an existing area.
  */
 struct vma *vma_merge(struct machine *machine, struct mm *mm, struct vma *prev, uint32_t start,
 		      uint32_t end, uint32_t flags, struct address_space *file, uint32_t pgoff,
 		      void *rmap);
 /* VMA takes over its next neighbour; PREV takes over AREA's pages below BOUNDARY. The caller has
- * asked vmas_mergeable(). */
-void vma_absorb_next(struct machine *machine, struct vma *vma);
-void vma_shift_up(struct machine *machine, struct vma *prev, struct vma *area, uint32_t boundary);
+ * asked vmas_mergeable(). 0, or -ENOMEM with nothing changed. */
+int vma_absorb_next(struct machine *machine, struct vma *vma);
+int vma_shift_up(struct machine *machine, struct vma *prev, struct vma *area, uint32_t boundary);
 /* Pages of user space: TASK_SIZE in pages for the machine's split. */
 uint32_t task_pages(const struct machine *machine);
 uint32_t prot_of_flags(uint32_t vm_flags); /* page-table protection bits for an area */

@@ -159,7 +159,7 @@ static uint32_t kobj_bytes(const struct machine *machine, enum kobj id, uint32_t
 {
 	if (bytes)
 		return bytes;
-	return id == KOBJ_VMA ? machine->rmap->vma_bytes : machine->rmap->mm_bytes;
+	return id == KOBJ_VMA ? rmap_vma_bytes(machine->rmap) : machine->rmap->mm_bytes;
 }
 
 void kmem_init(struct machine *machine)

@@ -40,10 +40,9 @@ static struct vma *merge_piece(struct machine *machine, struct vma *vma, struct 
 	range.flags = flags;
 	if (first != vma->start || !mergeable_2_6_6(machine, prev, &range))
 		return NULL;
-	if (last == vma->end)
-		vma_absorb_next(machine, prev);
-	else
-		vma_shift_up(machine, prev, vma, last);
+	if (last == vma->end ? vma_absorb_next(machine, prev)
+			     : vma_shift_up(machine, prev, vma, last))
+		return NULL;
 	return prev;
 }
 
@@ -96,7 +95,7 @@ fail:
 	return err;
 }
 
-/* What 2.6.6 did once at the end: join the last area to the next. */
+/* What 2.6.6 did once at the end: join the last area to the next, if that can be had. */
 static void merge_tail_2_6_6(struct machine *machine, struct vma *prev)
 {
 	if (machine->config.era == ERA_2_6_6 && prev->next &&

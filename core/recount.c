@@ -742,7 +742,7 @@ static const char *recount(struct machine *machine, bool deep, char *buf, size_t
 	if (!check_mms(&r) || !check_files(&r) || !check_swap(&r) || !check_zones(&r) ||
 	    !check_totals(&r))
 		return buf;
-	broken = machine->rmap->check ? machine->rmap->check(machine) : NULL;
+	broken = rmap_check(machine);
 	if (!broken)
 		return NULL;
 	snprintf(buf, size, "rmap: %s", broken);

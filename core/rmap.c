@@ -11,24 +11,56 @@
 
 /* ---- the table of designs ----------------------------------------------------------------- */
 
-#define BACKEND(symbol) extern const struct rmap_ops symbol;
+#define BACKEND(symbol)       extern const struct rmap_ops symbol;
+#define OBJECT_DESIGN(symbol) extern const struct rmap_ops symbol, SIDES(symbol);
+#define SIDES(symbol)         symbol##_list, symbol##_prio_tree, symbol##_interval_tree
 #include "rmap/backends.def"
 #undef BACKEND
+#undef OBJECT_DESIGN
+#undef SIDES
+
+#define FILE_SIDE(symbol) extern const struct rmap_file_ops symbol;
+#include "rmap/file_sides.def"
+#undef FILE_SIDE
 
 const struct rmap_ops *const rmap_backends[] = {
-#define BACKEND(symbol) &symbol,
+#define BACKEND(symbol)       &symbol,
+#define OBJECT_DESIGN(symbol) &symbol,
 #include "rmap/backends.def"
+#undef OBJECT_DESIGN
+	NULL,
+};
+
+const struct rmap_ops *const rmap_combinations[] = {
+#define OBJECT_DESIGN(symbol) &symbol##_list, &symbol##_prio_tree, &symbol##_interval_tree,
+#include "rmap/backends.def"
+#undef OBJECT_DESIGN
 #undef BACKEND
 	NULL,
 };
 
+static const struct rmap_ops *find_in(const struct rmap_ops *const *table, const char *name)
+{
+	while (*table && strcmp((*table)->name, name))
+		table++;
+	return *table;
+}
+
 const struct rmap_ops *rmap_find(const char *name)
 {
-	for (size_t i = 0; rmap_backends[i]; i++) {
-		if (!strcmp(rmap_backends[i]->name, name))
-			return rmap_backends[i];
-	}
-	return NULL;
+	const struct rmap_ops *rmap = find_in(rmap_backends, name);
+
+	return rmap ? rmap : find_in(rmap_combinations, name);
+}
+
+uint32_t rmap_vma_bytes(const struct rmap_ops *rmap)
+{
+	return rmap->vma_bytes + (rmap->file ? rmap->file->vma_bytes : 0);
+}
+
+const struct rmap_file_ops *machine_file_side(const struct machine *machine)
+{
+	return machine->rmap->file ? machine->rmap->file : &rmap_file_list;
 }
 
 /* ---- mappings come and go -------------------------------------------------------------------- */
@@ -223,6 +255,56 @@ struct vma *vma_at(struct machine *machine, struct mm *mm, uint32_t vpn)
 	struct vma *vma = find_vma(mm, vpn);
 
 	return vma && vma->start <= vpn ? vma : NULL;
+}
+
+/* ---- checks --------------------------------------------------------------------------- */
+
+struct file_census {
+	const struct address_space *file;
+	uint32_t areas;
+	bool stranger;
+};
+
+static bool count_area(struct vma *vma, void *arg)
+{
+	struct file_census *census = arg;
+
+	census->stranger = vma->file != census->file || (vma->flags & VM_NONLINEAR);
+	census->areas++;
+	return census->stranger;
+}
+
+static const char *check_file_side(const struct rmap_file_ops *side,
+				   const struct address_space *file)
+{
+	struct file_census census = {.file = file};
+	const char *broken = side->check ? side->check(file) : NULL;
+	const struct vma *vma;
+	uint32_t areas = 0;
+
+	if (broken)
+		return broken;
+	side->each(file, count_area, &census);
+	TAILQ_FOREACH (vma, &file->i_mmap, shared)
+		areas++;
+	if (census.stranger || census.areas != areas)
+		return "the file side has each area of its file, once, and no others";
+	return NULL;
+}
+
+const char *rmap_check(struct machine *machine)
+{
+	const struct rmap_ops *rmap = machine->rmap;
+	const char *broken = rmap->check ? rmap->check(machine) : NULL;
+	const struct address_space *file;
+
+	if (!rmap->file)
+		return broken;
+	TAILQ_FOREACH (file, &machine->file_list, link) {
+		if (!broken)
+			broken = check_file_side(rmap->file, file);
+	}
+	return broken;
 }
 
 /* ---- the rest of what a design may call

@@ -187,10 +187,16 @@ static void add_store(struct machine_state *state, struct machine *machine,
 	}
 }
 
+static bool add_area_name(struct vma *vma, void *arg)
+{
+	machine_state_word(arg, (uint64_t)vma->mm->id << 32 | vma->start);
+	return false;
+}
+
 static void add_file(struct machine_state *state, struct machine *machine,
 		     const struct address_space *file)
 {
-	const struct vma *vma;
+	struct vma *vma;
 	uint64_t value;
 
 	machine_state_word(state, (uint64_t)file->npages << 32 | file->boot_pages);
@@ -203,7 +209,9 @@ static void add_file(struct machine_state *state, struct machine *machine,
 	machine_state_word(state, UINT64_MAX);
 	add_store(state, machine, file);
 	TAILQ_FOREACH (vma, &file->i_mmap, shared)
-		machine_state_word(state, (uint64_t)vma->mm->id << 32 | vma->start);
+		add_area_name(vma, state);
+	if (machine->rmap->file)
+		machine->rmap->file->each(file, add_area_name, state);
 }
 
 /* ---- address spaces ---------------------------------------------------------------------------

@@ -15,7 +15,11 @@
  *                                PPPPPXXNNN (P = A)  -> PPPPPNNNNN 4   N grows down into P
  *                                PPPXXAAAAA          -> PPPPPAAAAA 5   P grows up into A
  *
- * Boundaries move under vma_detach/vma_attach, so that designs which sort areas keep up.
+ * Boundaries move under vma_detach/vma_attach, so that designs which sort areas keep up, and the
+ * file side of the design (rmap_file.h) is told in the same way.
+ *
+ * The design may need memory to merge, and not get it. Then the areas stay as they are: it is
+ * always asked before anything changes, and where two areas would be swallowed, one of them may be.
  */
 #include "internal.h"
 
@@ -97,6 +101,46 @@ int anon_prepare(struct machine *machine, struct vma *vma)
 	return 0;
 }
 
+/* ---- the areas of a file ------------------------------------------------------------ */
+
+/* The file side sees the areas whose pages arithmetic finds. */
+static bool in_file_side(const struct vma *vma)
+{
+	return vma->file && !(vma->flags & VM_NONLINEAR);
+}
+
+static void file_side_insert(struct machine *machine, struct vma *vma, struct vma *twin)
+{
+	const struct rmap_file_ops *side = machine_file_side(machine);
+
+	if (side->insert && in_file_side(vma))
+		side->insert(vma->file, vma, twin);
+}
+
+static void file_side_remove(struct machine *machine, struct vma *vma)
+{
+	const struct rmap_file_ops *side = machine_file_side(machine);
+
+	if (side->remove && in_file_side(vma))
+		side->remove(vma->file, vma);
+}
+
+/* VMA joins the areas of its file, after TWIN, if that is not NULL. */
+static void i_mmap_insert(struct machine *machine, struct vma *vma, struct vma *twin)
+{
+	if (twin)
+		TAILQ_INSERT_AFTER(&vma->file->i_mmap, twin, vma, shared);
+	else
+		TAILQ_INSERT_TAIL(&vma->file->i_mmap, vma, shared);
+	file_side_insert(machine, vma, twin);
+}
+
+static void i_mmap_remove(struct machine *machine, struct vma *vma)
+{
+	file_side_remove(machine, vma);
+	TAILQ_REMOVE(&vma->file->i_mmap, vma, shared);
+}
+
 /* ---- insertion and removal --------------------------------------------------------- */
 
 struct vma *vma_alloc(struct machine *machine, struct mm *mm)
@@ -132,10 +176,7 @@ void vma_insert(struct machine *machine, struct vma *vma, struct vma *after)
 	if (!vma->file)
 		return;
 	file_get(vma->file);
-	if (after)
-		TAILQ_INSERT_AFTER(&vma->file->i_mmap, after, vma, shared);
-	else
-		TAILQ_INSERT_TAIL(&vma->file->i_mmap, vma, shared);
+	i_mmap_insert(machine, vma, after);
 }
 
 void vma_drop(struct machine *machine, struct vma *vma)
@@ -154,7 +195,7 @@ void vma_drop(struct machine *machine, struct vma *vma)
 		mm->cache = NULL;
 	mm->map_count--;
 	if (file)
-		TAILQ_REMOVE(&file->i_mmap, vma, shared);
+		i_mmap_remove(machine, vma);
 	kobj_free(machine, VMA, vma);
 	if (file)
 		file_put(machine, file);
@@ -175,9 +216,11 @@ void vma_set_bounds(struct machine *machine, struct vma *vma, uint32_t start, ui
 	MM_ASSERT(start < end);
 	if (machine->rmap->vma_detach)
 		machine->rmap->vma_detach(machine, vma);
+	file_side_remove(machine, vma);
 	vma->start = start;
 	vma->end = end;
 	vma->pgoff = pgoff;
+	file_side_insert(machine, vma, NULL);
 	if (machine->rmap->vma_attach)
 		machine->rmap->vma_attach(machine, vma);
 }
@@ -243,70 +286,95 @@ bool vmas_mergeable(const struct machine *machine, const struct vma *a, const st
 	return !rmap->can_merge || rmap->can_merge(a, b);
 }
 
-/* GONE disappears; KEEP is about to cover it. */
-static void absorb(struct machine *machine, struct vma *keep, struct vma *gone)
+/* GONE disappears; KEEP is about to cover it. 0, or -ENOMEM with nothing changed. */
+static int absorb(struct machine *machine, struct vma *keep, struct vma *gone)
 {
-	if (machine->rmap->vma_merge)
-		machine->rmap->vma_merge(machine, keep, gone);
+	if (machine->rmap->vma_merge) {
+		int err = machine->rmap->vma_merge(machine, keep, gone);
+
+		if (err)
+			return err;
+	}
 	keep->anon |= gone->anon;
 	vma_drop(machine, gone);
+	return 0;
 }
 
-static void shift(struct machine *machine, struct vma *grows, struct vma *shrinks, uint32_t first,
-		  uint32_t last)
+static int shift(struct machine *machine, struct vma *grows, struct vma *shrinks, uint32_t first,
+		 uint32_t last)
 {
-	if (machine->rmap->vma_shift)
-		machine->rmap->vma_shift(machine, grows, shrinks, first, last);
+	if (machine->rmap->vma_shift) {
+		int err = machine->rmap->vma_shift(machine, grows, shrinks, first, last);
+
+		if (err)
+			return err;
+	}
 	grows->anon |= shrinks->anon;
+	return 0;
 }
 
-void vma_shift_up(struct machine *machine, struct vma *prev, struct vma *area, uint32_t boundary)
+int vma_shift_up(struct machine *machine, struct vma *prev, struct vma *area, uint32_t boundary)
 {
-	shift(machine, prev, area, area->start, boundary);
+	int err = shift(machine, prev, area, area->start, boundary);
+
+	if (err)
+		return err;
 	set_start(machine, area, boundary);
 	set_end(machine, prev, boundary);
+	return 0;
 }
 
-void vma_absorb_next(struct machine *machine, struct vma *vma)
+static int shift_down(struct machine *machine, struct vma *prev, struct vma *next,
+		      uint32_t boundary)
+{
+	int err = shift(machine, next, prev, boundary, prev->end);
+
+	if (err)
+		return err;
+	set_end(machine, prev, boundary);
+	set_start(machine, next, boundary);
+	return 0;
+}
+
+int vma_absorb_next(struct machine *machine, struct vma *vma)
 {
 	uint32_t end = vma->next->end;
+	int err = absorb(machine, vma, vma->next);
 
-	absorb(machine, vma, vma->next);
-	set_end(machine, vma, end);
+	if (!err)
+		set_end(machine, vma, end);
+	return err;
 }
 
-/* PREV takes the range [range->start, range->end), which AREA (or nothing) holds. */
+/* PREV takes the range [range->start, range->end), which AREA (or nothing) holds, and NEXT, if that
+ * can be had, too. NULL: it cannot. */
 static struct vma *merge_into_prev(struct machine *machine, struct vma *prev,
 				   const struct vma *range, struct vma *area, struct vma *next)
 {
-	uint32_t end = next ? next->end : range->end;
+	uint32_t end = range->end;
 
-	if (area && !next && area->end != range->end) { /* case 5 */
-		vma_shift_up(machine, prev, area, range->end);
-		return prev;
+	if (area && !next && area->end != range->end) /* case 5 */
+		return vma_shift_up(machine, prev, area, range->end) ? NULL : prev;
+	if (area && absorb(machine, prev, area)) /* cases 6, 7 */
+		return NULL;
+	if (next) { /* cases 1, 6; without memory they are 2, 7 */
+		uint32_t next_end = next->end;
+
+		if (!absorb(machine, prev, next))
+			end = next_end;
 	}
-	if (area)
-		absorb(machine, prev, area); /* cases 6, 7 */
-	if (next)
-		absorb(machine, prev, next); /* cases 1, 6 */
-	set_end(machine, prev, end);         /* case 2 */
+	set_end(machine, prev, end); /* case 2 */
 	return prev;
 }
 
-/* NEXT takes the range, which PREV, AREA or nothing holds. */
+/* NEXT takes the range, which PREV, AREA or nothing holds. NULL: it cannot. */
 static struct vma *merge_into_next(struct machine *machine, struct vma *prev,
 				   const struct vma *range, struct vma *area, struct vma *next)
 {
-	if (prev && range->start < prev->end) { /* case 4 */
-		shift(machine, next, prev, range->start, range->end);
-		set_end(machine, prev, range->start);
-		set_start(machine, next, range->start);
-		return next;
-	}
-	if (area) { /* case 8 */
-		vma_absorb_next(machine, area);
-		return area;
-	}
+	if (prev && range->start < prev->end) /* case 4 */
+		return shift_down(machine, prev, next, range->start) ? NULL : next;
+	if (area) /* case 8 */
+		return vma_absorb_next(machine, area) ? NULL : area;
 	set_start(machine, next, range->start); /* case 3 */
 	return next;
 }

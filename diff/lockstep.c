@@ -26,13 +26,23 @@ void *diff_grow(void *array, size_t *max, size_t need, size_t size)
 
 /* ---- life -------------------------------------------------------------------------------- */
 
+static void choose_backends(struct diff_options *options, const struct rmap_ops *const *table)
+{
+	for (options->nr_backends = 0; *table; table++) {
+		DIFF_ASSERT(options->nr_backends < DIFF_SUBJECTS_MAX);
+		options->backends[options->nr_backends++] = *table;
+	}
+}
+
 void diff_options_init(struct diff_options *options)
 {
 	*options = (struct diff_options){.model = true, .check_every = 16};
-	while (rmap_backends[options->nr_backends] && options->nr_backends < DIFF_SUBJECTS_MAX) {
-		options->backends[options->nr_backends] = rmap_backends[options->nr_backends];
-		options->nr_backends++;
-	}
+	choose_backends(options, rmap_backends);
+}
+
+void diff_options_combine(struct diff_options *options)
+{
+	choose_backends(options, rmap_combinations);
 }
 
 struct diff *diff_create(const struct diff_options *options)

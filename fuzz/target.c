@@ -58,6 +58,11 @@ static void select_backends(struct diff_options *options, const char *list)
 
 	if (!copy)
 		abort();
+	if (!strcmp(list, "all")) {
+		free(copy);
+		diff_options_combine(options);
+		return;
+	}
 	options->nr_backends = 0;
 	for (char *name = strtok_r(copy, " ,", &save); name; name = strtok_r(NULL, " ,", &save)) {
 		if (options->nr_backends == DIFF_SUBJECTS_MAX) {

@@ -135,4 +135,6 @@ void on_every_backend(const char *config, void (*play)(struct scene *scene))
 {
 	for (size_t i = 0; rmap_backends[i]; i++)
 		on_backend(rmap_backends[i]->name, config, play);
+	for (size_t i = 0; rmap_combinations[i]; i++)
+		on_backend(rmap_combinations[i]->name, config, play);
 }

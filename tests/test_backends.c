@@ -741,6 +741,18 @@ static void scene_cost_objects(struct scene *s)
 	assert_int_equal(cost.vmas_visited, 32); /* all areas of the file */
 }
 
+static void scene_cost_trees(struct scene *s)
+{
+	struct rmap_counters cost;
+
+	many_areas(s);
+	cost = cost_of(s, "age p0 w30");
+	assert_int_equal(cost.vmas_visited, 2); /* those that show the page */
+	assert_int_equal(cost.pte_probes, 2);
+	assert_int_equal(cost.pte_misses, 0);
+	assert_in_range(cost.links, 2, 16);
+}
+
 /* A thousand-fold family pays for where a page once was. */
 static void scene_cost_anon_vma(struct scene *s)
 {
@@ -766,7 +778,7 @@ static void scene_cost_split(struct scene *s)
 {
 	struct rmap_counters cost;
 	char op[64];
-	bool direct = !strcmp(machine_rmap(s->machine)->name, "anon_vma_direct");
+	bool direct = !strncmp(machine_rmap(s->machine)->name, "anon_vma_direct", 15);
 
 	run(s, "mmap p0 w0 32 rw anon|fixed");
 	for (int i = 0; i < 32; i++) {
@@ -785,7 +797,10 @@ static void walks_cost_what_the_design_says(void **state)
 	on_backend("pte_chain", "1g highpte=1", scene_cost_chain);
 	on_backend("objrmap", "1g highpte=1", scene_cost_objects);
 	on_backend("anon_vma_direct", "1g highpte=1", scene_cost_objects);
-	on_backend("anon_vma", "1g highpte=1", scene_cost_objects);
+	on_backend("anon_vma+list", "1g highpte=1", scene_cost_objects);
+	on_backend("anon_vma", "1g highpte=1", scene_cost_trees);
+	on_backend("objrmap+prio_tree", "1g highpte=1", scene_cost_trees);
+	on_backend("anon_vma_direct+interval_tree", "1g highpte=1", scene_cost_trees);
 	on_backend("anon_vma", "1g", scene_cost_anon_vma);
 	on_backend("anon_vma_2.6.9", "1g", scene_cost_anon_vma);
 	on_every_backend("1g era=2.6.7", scene_cost_split);

@@ -9,7 +9,8 @@
  *
  * Fields are the engine's unless marked "backend". A backend reads what it likes
  * and writes only its own words: page.rmap, page.rmap_index, vma.rmap, vma.rmap_link,
- * mm.rmap and what hangs from them.
+ * mm.rmap and what hangs from them. vma.file_node and address_space.file_root belong to
+ * the file side (rmap_file.h).
  */
 #ifndef RMAPFUZZ_MM_TYPES_H
 #define RMAPFUZZ_MM_TYPES_H
@@ -154,6 +155,23 @@ typedef uint64_t pte_addr_t;
 #define VM_NORESERVE 0x200000u
 #define VM_NONLINEAR 0x800000u
 
+/* An area's place in the trees that file sides keep: core/rmap/file_*.c. */
+struct prio_node {
+	struct vma *parent, *left, *right; /* parent: set if the area is a node of the tree */
+	struct vma *head;                  /* of a node: its list's; of that one: the node */
+	struct vma *next, *prev;           /* around the list */
+};
+struct interval_node {
+	RB_ENTRY(interval_node) rb;
+	uint32_t first, last; /* as entered */
+	uint32_t max_last;    /* of this one and all below */
+};
+RB_HEAD(interval_tree, interval_node);
+struct prio_root {
+	struct vma *top;
+	uint32_t bits; /* of an area's first page that the tree looks at */
+};
+
 /* An area: pages [start, end) of one mm with one kind of backing. */
 struct vma {
 	struct mm *mm;
@@ -169,6 +187,10 @@ struct vma {
 	/* backend */
 	void *rmap;
 	TAILQ_ENTRY(vma) rmap_link;
+	union {
+		struct prio_node prio;
+		struct interval_node interval;
+	} file_node; /* in file->file_root */
 };
 
 struct pgd {
@@ -214,6 +236,12 @@ struct address_space {
 	struct radix_node *store;
 	struct vma_list i_mmap; /* its areas, oldest first */
 	TAILQ_ENTRY(address_space) link;
+
+	/* backend: the same areas, as the file side keeps them; all zero: none */
+	union {
+		struct prio_root prio;
+		struct interval_tree interval;
+	} file_root;
 };
 
 int vma_cmp(const struct vma *a, const struct vma *b);

@@ -37,6 +37,7 @@
 #include <stddef.h>
 
 #include "mm_types.h"
+#include "rmap_file.h"
 
 enum rmap_answer {
 	RMAP_KEEP, /* the entry still maps the page */
@@ -59,8 +60,12 @@ struct rmap_ops {
 
 	/* i386 sizes in bytes that this design gives the structures it hooks into. */
 	uint32_t page_bytes; /* struct page: 32, 36, 40 or 44 */
-	uint32_t vma_bytes;  /* vm_area_struct: 64 or 84 */
+	uint32_t vma_bytes;  /* vm_area_struct: 64 or 76, the file side's own apart */
 	uint32_t mm_bytes;   /* mm_struct */
+
+	/* How it finds file pages, if it does so by their file's areas (rmap_walk_i_mmap). NULL: as
+	 * list. */
+	const struct rmap_file_ops *file;
 
 	/* Anonymous areas may merge whatever their vm_pgoff (the design does not use it). */
 	bool anon_pgoff_free;
@@ -122,16 +127,18 @@ struct rmap_ops {
 
 	/*
 	 * KEEP is about to take over all of its neighbour GONE (bounds still old). vma_unlink is
-	 * not called for GONE. Cannot fail: can_merge() said yes. Optional.
+	 * not called for GONE. Returns 0, or -ENOMEM with nothing changed: then they do not become
+	 * one. Optional.
 	 */
-	void (*vma_merge)(struct machine *machine, struct vma *keep, struct vma *gone);
+	int (*vma_merge)(struct machine *machine, struct vma *keep, struct vma *gone);
 
 	/*
 	 * The boundary between two neighbours moves: GROWS takes over the pages [FIRST, LAST) of
-	 * SHRINKS (bounds still old). Cannot fail: can_merge() said yes. Optional.
+	 * SHRINKS (bounds still old). Returns 0, or -ENOMEM with nothing changed: then it does not
+	 * move. Optional.
 	 */
-	void (*vma_shift)(struct machine *machine, struct vma *grows, struct vma *shrinks,
-			  uint32_t first, uint32_t last);
+	int (*vma_shift)(struct machine *machine, struct vma *grows, struct vma *shrinks,
+			 uint32_t first, uint32_t last);
 
 	/*
 	 * mremap: NEW is a struct copy of OLD elsewhere in the same mm (with new->rmap NULL),
@@ -278,12 +285,22 @@ static inline uint32_t vma_page_index(const struct machine *machine, const struc
 
 /*
  * The file half that all object designs share (rmap/i_mmap.c): walk the areas of
- * page->mapping that cover page->index, probe each, stop when mapcount is used up.
+ * page->mapping that may cover page->index, as this machine's file side finds them, probe each,
+ * stop when mapcount is used up.
  */
 void rmap_walk_i_mmap(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg);
+const struct rmap_file_ops *machine_file_side(const struct machine *machine);
 
-/* Every backend, in the order of backends.def, ending with NULL; and by name. */
+/* Bytes of a vm_area_struct on i386: the design's and the file side's. */
+uint32_t rmap_vma_bytes(const struct rmap_ops *rmap);
+
+/*
+ * Every design once, in the order of backends.def, ending with NULL: those that find file pages by
+ * areas with their historical file side, under the plain name. Then the same with each of them
+ * combined with each file side, under names like "anon_vma+prio_tree". And either by name.
+ */
 extern const struct rmap_ops *const rmap_backends[];
+extern const struct rmap_ops *const rmap_combinations[];
 const struct rmap_ops *rmap_find(const char *name);
 
 #endif

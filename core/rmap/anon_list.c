@@ -63,18 +63,19 @@ void anon_vma_adopt(struct vma *to, const struct vma *from)
 	MM_ASSERT(to->rmap == from->rmap);
 }
 
-void anon_vma_merge(struct machine *machine, struct vma *keep, struct vma *gone)
+int anon_vma_merge(struct machine *machine, struct vma *keep, struct vma *gone)
 {
 	struct anon_vma *anon_vma = gone->rmap;
 
 	if (!anon_vma)
-		return;
+		return 0;
 	if (!keep->rmap) { /* it steps into gone's place */
 		keep->rmap = anon_vma;
 		TAILQ_INSERT_AFTER(&anon_vma->vmas, gone, keep, rmap_link);
 	}
 	MM_ASSERT(keep->rmap == anon_vma);
 	anon_vma_unlink(machine, gone);
+	return 0;
 }
 
 bool anon_vma_can_merge(const struct vma *a, const struct vma *b)
@@ -128,10 +129,11 @@ int anon_vma_copy(struct machine *machine, struct vma *vma, struct vma *copy)
 	return 0;
 }
 
-void anon_vma_shift(struct machine *machine, struct vma *grows, struct vma *shrinks, uint32_t first,
-		    uint32_t last)
+int anon_vma_shift(struct machine *machine, struct vma *grows, struct vma *shrinks, uint32_t first,
+		   uint32_t last)
 {
 	anon_vma_adopt(grows, shrinks);
+	return 0;
 }
 
 /* ---- pages ------------------------------------------------------------------------------- */

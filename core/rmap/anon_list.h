@@ -32,8 +32,8 @@ void anon_vma_link(struct vma *vma, struct anon_vma *anon_vma);
 void anon_vma_unlink(struct machine *machine, struct vma *vma);
 /* If TO has none, let it join FROM's, if FROM has one. */
 void anon_vma_adopt(struct vma *to, const struct vma *from);
-/* KEEP takes over GONE: one place on the list is left. */
-void anon_vma_merge(struct machine *machine, struct vma *keep, struct vma *gone);
+/* rmap_ops.vma_merge: KEEP takes over GONE: one place on the list is left. Never fails. */
+int anon_vma_merge(struct machine *machine, struct vma *keep, struct vma *gone);
 
 /* rmap_ops.can_merge: two areas whose pages are found by different lists cannot be one. */
 bool anon_vma_can_merge(const struct vma *a, const struct vma *b);
@@ -46,9 +46,9 @@ int anon_vma_prepare(struct machine *machine, struct vma *vma);
 /* rmap_ops.vma_fork, vma_split, vma_move: a copy of an area, wherever it is, may come to hold the
  * same pages. */
 int anon_vma_copy(struct machine *machine, struct vma *vma, struct vma *copy);
-/* rmap_ops.vma_shift: the area that grows gets pages of the one that shrinks. */
-void anon_vma_shift(struct machine *machine, struct vma *grows, struct vma *shrinks, uint32_t first,
-		    uint32_t last);
+/* rmap_ops.vma_shift: the area that grows gets pages of the one that shrinks. Never fails. */
+int anon_vma_shift(struct machine *machine, struct vma *grows, struct vma *shrinks, uint32_t first,
+		   uint32_t last);
 
 /* Show PAGE's mappings in the areas of ANON_VMA, which may be NULL, in list order. */
 void anon_vma_walk(struct machine *machine, const struct anon_vma *anon_vma, struct page *page,

@@ -101,27 +101,15 @@ static void describe(struct machine *machine, struct page *page, char *buf, size
 	if (page->flags & PG_ANON)
 		anon_vma_describe(page->rmap.ptr, page, buf, size);
 	else
-		describe_file_page(page, buf, size);
+		describe_file_page(machine, page, buf, size);
 }
 
-const struct rmap_ops rmap_anon_vma = {
-	.name = "anon_vma",
-	.summary = "Arcangeli and Dickins 2004, 2.6.7: a page points at a list of areas",
-	.page_bytes = 32,
-	.vma_bytes = 84,
-	.mm_bytes = 544,
-	.create = anon_vma_create,
-	.add = anon_vma_add,
-	.remove = anon_vma_remove,
-	.anon_prepare = anon_vma_prepare,
-	.vma_unlink = anon_vma_unlink,
-	.vma_fork = anon_vma_copy,
-	.vma_split = anon_vma_copy,
-	.vma_merge = anon_vma_merge,
-	.vma_shift = anon_vma_shift,
-	.vma_move = anon_vma_copy,
-	.can_merge = anon_vma_can_merge,
-	.walk = anon_vma_find,
-	.check = anon_vma_check,
-	.describe = describe,
-};
+RMAP_OBJECT_DESIGN(rmap_anon_vma, "anon_vma", prio_tree,
+		   .summary = "Arcangeli and Dickins 2004, 2.6.7: a page points at a list of areas",
+		   .page_bytes = 32, .vma_bytes = 76, .mm_bytes = 544, .create = anon_vma_create,
+		   .add = anon_vma_add, .remove = anon_vma_remove, .anon_prepare = anon_vma_prepare,
+		   .vma_unlink = anon_vma_unlink, .vma_fork = anon_vma_copy,
+		   .vma_split = anon_vma_copy, .vma_merge = anon_vma_merge,
+		   .vma_shift = anon_vma_shift, .vma_move = anon_vma_copy,
+		   .can_merge = anon_vma_can_merge, .walk = anon_vma_find, .check = anon_vma_check,
+		   .describe = describe)

@@ -121,28 +121,15 @@ static void describe(struct machine *machine, struct page *page, char *buf, size
 	if (page->flags & PG_ANON)
 		anon_vma_describe(page_get_anon_vma(page), page, buf, size);
 	else
-		describe_file_page(page, buf, size);
+		describe_file_page(machine, page, buf, size);
 }
 
-const struct rmap_ops rmap_anon_vma_2_6_9 = {
-	.name = "anon_vma_2.6.9",
+RMAP_OBJECT_DESIGN(
+	rmap_anon_vma_2_6_9, "anon_vma_2.6.9", prio_tree,
 	.summary = "the same in 2.6.9: a tagged word, which a page keeps until it is freed",
-	.page_bytes = 32,
-	.vma_bytes = 84,
-	.mm_bytes = 544,
-	.create = anon_vma_create,
-	.add = tagged_add,
-	.remove = tagged_remove,
-	.anon_prepare = anon_vma_prepare,
-	.vma_unlink = anon_vma_unlink,
-	.vma_fork = anon_vma_copy,
-	.vma_split = anon_vma_copy,
-	.vma_merge = anon_vma_merge,
-	.vma_shift = anon_vma_shift,
-	.vma_move = anon_vma_copy,
-	.can_merge = anon_vma_can_merge,
-	.page_free = tagged_page_free,
-	.walk = tagged_walk,
-	.check = tagged_check,
-	.describe = describe,
-};
+	.page_bytes = 32, .vma_bytes = 76, .mm_bytes = 544, .create = anon_vma_create,
+	.add = tagged_add, .remove = tagged_remove, .anon_prepare = anon_vma_prepare,
+	.vma_unlink = anon_vma_unlink, .vma_fork = anon_vma_copy, .vma_split = anon_vma_copy,
+	.vma_merge = anon_vma_merge, .vma_shift = anon_vma_shift, .vma_move = anon_vma_copy,
+	.can_merge = anon_vma_can_merge, .page_free = tagged_page_free, .walk = tagged_walk,
+	.check = tagged_check, .describe = describe)

@@ -181,17 +181,19 @@ static int direct_split(struct machine *machine, struct vma *vma, struct vma *pa
 	return 0;
 }
 
-static void direct_merge(struct machine *machine, struct vma *keep, struct vma *gone)
+static int direct_merge(struct machine *machine, struct vma *keep, struct vma *gone)
 {
 	anon_vma_merge(machine, keep, gone);
 	retarget(machine, gone, keep, gone->start, gone->end);
+	return 0;
 }
 
-static void direct_shift(struct machine *machine, struct vma *grows, struct vma *shrinks,
-			 uint32_t first, uint32_t last)
+static int direct_shift(struct machine *machine, struct vma *grows, struct vma *shrinks,
+			uint32_t first, uint32_t last)
 {
 	anon_vma_adopt(grows, shrinks);
 	retarget(machine, shrinks, grows, first, last);
+	return 0;
 }
 
 /* ---- check and describe -------------------------------------------------------------------- */
@@ -224,31 +226,21 @@ static const char *direct_check(struct machine *machine)
 static void direct_describe(struct machine *machine, struct page *page, char *buf, size_t size)
 {
 	if (!(page->flags & PG_ANON))
-		describe_file_page(page, buf, size);
+		describe_file_page(machine, page, buf, size);
 	else if (is_direct(page))
 		snprintf(buf, size, "direct");
 	else
 		anon_vma_describe(page->rmap.ptr, page, buf, size);
 }
 
-const struct rmap_ops rmap_anon_vma_direct = {
-	.name = "anon_vma_direct",
+RMAP_OBJECT_DESIGN(
+	rmap_anon_vma_direct, "anon_vma_direct", list,
 	.summary = "Arcangeli's RFC of March 2004: page -> area, page -> anon_vma once forked",
 	.page_bytes = 44, /* as posted: 44 for the 48 of the tree it was made for */
-	.vma_bytes = 84,  /* 76 as posted; prio_tree's 8 came later and are counted for all */
-	.mm_bytes = 544,
-	.create = anon_vma_create,
-	.add = direct_add,
-	.remove = direct_remove,
-	.move = direct_move,
-	.vma_unlink = anon_vma_unlink,
-	.vma_fork = direct_fork,
-	.vma_split = direct_split,
-	.vma_merge = direct_merge,
-	.vma_shift = direct_shift,
+	.vma_bytes = 76,  /* 76 as posted; prio_tree's 8 came later and are counted for all */
+	.mm_bytes = 544, .create = anon_vma_create, .add = direct_add, .remove = direct_remove,
+	.move = direct_move, .vma_unlink = anon_vma_unlink, .vma_fork = direct_fork,
+	.vma_split = direct_split, .vma_merge = direct_merge, .vma_shift = direct_shift,
 	.vma_move = anon_vma_copy, /* direct pages follow one by one (move) */
-	.can_merge = anon_vma_can_merge,
-	.walk = direct_walk,
-	.check = direct_check,
-	.describe = direct_describe,
-};
+	.can_merge = anon_vma_can_merge, .walk = direct_walk, .check = direct_check,
+	.describe = direct_describe)

@@ -64,6 +64,25 @@ static inline bool search_area(struct machine *machine, struct page *page, struc
 }
 
 /* describe() of a page that is found through its file. */
-void describe_file_page(const struct page *page, char *buf, size_t size);
+void describe_file_page(struct machine *machine, const struct page *page, char *buf, size_t size);
+
+/*
+ * The exported ops of a design that finds file pages by areas: SYMBOL, called NAME, with the file
+ * side SIDE that it had in its time; and SYMBOL_list and so on, called "NAME+list" and so on, with
+ * each of them. The rest are the members that all of these have. Its row in backends.def is an
+ * OBJECT_DESIGN.
+ */
+#define RMAP_OBJECT_DESIGN(symbol, design, side, ...)                                              \
+	const struct rmap_ops symbol = {.name = design, .file = &rmap_file_##side, __VA_ARGS__};   \
+	RMAP_WITH_FILE_SIDE(symbol, design, list, __VA_ARGS__)                                     \
+	RMAP_WITH_FILE_SIDE(symbol, design, prio_tree, __VA_ARGS__)                                \
+	RMAP_WITH_FILE_SIDE(symbol, design, interval_tree, __VA_ARGS__)
+#define RMAP_WITH_FILE_SIDE(symbol, design, side, ...)                                             \
+	const struct rmap_ops symbol##_##side = {                                                  \
+		.name = design "+" #side, .file = &rmap_file_##side, __VA_ARGS__};
+
+#define FILE_SIDE(symbol) extern const struct rmap_file_ops symbol;
+#include "file_sides.def"
+#undef FILE_SIDE
 
 #endif

@@ -1,38 +1,69 @@
 /*
- * The file half of the object designs: a file page is found through the areas of its file.
- * After D. McCracken, "objrmap", February 2003; mainline since 2.6.7-rc1 (H. Dickins, "rmap 7").
+ * The file half of the object designs, in front of the file sides (rmap_file.h): a file page is
+ * found through the areas of its file. After D. McCracken, "objrmap", February 2003; mainline since
+ * 2.6.7-rc1 (H. Dickins, "rmap 7").
  *
- *   page --mapping--> address_space --i_mmap--> area --> area --> area      oldest first
- *     '---index------------------------------->  ?        ?        ?
+ *   page --mapping--> address_space --(file side)--> area, area, area
+ *     '---index------------------------------------>  ?      ?     ?
  *                     vpn = start + (index - pgoff), if that lies inside: look there
  *
- * Cost: nothing per mapping and nothing per page. A walk looks at the areas of the file, whether
- * or not they cover the page, until it has shown as many entries as mapcount promises: O(areas of
- * the file), which is what prio_tree later made O(log + areas that cover the page).
+ * Cost: nothing per mapping and nothing per page. A walk looks at the areas that the file side
+ * finds until it has shown as many entries as mapcount promises.
  */
 #include "backend.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* ---- the table of file sides --------------------------------------------------------------- */
+
+const struct rmap_file_ops *const rmap_file_sides[] = {
+#define FILE_SIDE(symbol) &symbol,
+#include "file_sides.def"
+#undef FILE_SIDE
+	NULL,
+};
+
+const struct rmap_file_ops *rmap_file_find(const char *name)
+{
+	for (size_t i = 0; rmap_file_sides[i]; i++) {
+		if (!strcmp(rmap_file_sides[i]->name, name))
+			return rmap_file_sides[i];
+	}
+	return NULL;
+}
+
+/* ---- walks ----------------------------------------------------------------------------------- */
+
+struct file_walk {
+	struct machine *machine;
+	struct page *page;
+	struct search search;
+};
+
+static bool look_into(struct vma *vma, void *arg)
+{
+	struct file_walk *walk = arg;
+
+	machine_counters(walk->machine)->vmas_visited++;
+	return search_area(walk->machine, walk->page, vma, walk->page->index, &walk->search);
+}
 
 void rmap_walk_i_mmap(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg)
 {
-	struct search search = {visit, arg, page->mapcount};
-	struct rmap_counters *counters = machine_counters(machine);
-	struct vma *vma;
+	uint32_t first = page->index, last = first + machine_sub_pages(machine) - 1;
+	struct file_walk walk = {machine, page, {visit, arg, page->mapcount}};
 
-	if (!page->mapping || !search.left)
-		return;
-	TAILQ_FOREACH (vma, &page->mapping->i_mmap, shared) {
-		counters->vmas_visited++;
-		if (search_area(machine, page, vma, page->index, &search))
-			return;
-	}
+	if (page->mapping && walk.search.left)
+		machine_file_side(machine)->find(page->mapping, first, last,
+						 machine_counters(machine), look_into, &walk);
 }
 
-void describe_file_page(const struct page *page, char *buf, size_t size)
+void describe_file_page(struct machine *machine, const struct page *page, char *buf, size_t size)
 {
-	uint32_t areas = 0;
 	const struct vma *vma;
+	uint32_t areas = 0;
+	char how[64];
 
 	if (!page->mapping) {
 		snprintf(buf, size, "no file");
@@ -40,6 +71,7 @@ void describe_file_page(const struct page *page, char *buf, size_t size)
 	}
 	TAILQ_FOREACH (vma, &page->mapping->i_mmap, shared)
 		areas++;
-	snprintf(buf, size, "page %u of a file with %u area%s", page->index, areas,
-		 areas == 1 ? "" : "s");
+	machine_file_side(machine)->describe(page->mapping, how, sizeof(how));
+	snprintf(buf, size, "page %u of a file with %u area%s %s", page->index, areas,
+		 areas == 1 ? "" : "s", how);
 }

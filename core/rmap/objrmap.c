@@ -71,21 +71,13 @@ static void objrmap_describe(struct machine *machine, struct page *page, char *b
 	if (has_chain(page))
 		chain_describe(machine, page, buf, size);
 	else
-		describe_file_page(page, buf, size);
+		describe_file_page(machine, page, buf, size);
 }
 
-const struct rmap_ops rmap_objrmap = {
-	.name = "objrmap",
+RMAP_OBJECT_DESIGN(
+	rmap_objrmap, "objrmap", list,
 	.summary = "McCracken 2003: file pages by their file's areas, anonymous pages by chain",
 	.page_bytes = 36, /* the chain's word takes 8 bytes under HIGHPTE, as in pte_chain */
-	.vma_bytes = 64,
-	.mm_bytes = 544,
-	.anon_pgoff_free = true,
-	.create = chain_create,
-	.add = objrmap_add,
-	.remove = objrmap_remove,
-	.move = objrmap_move,
-	.walk = objrmap_walk,
-	.check = objrmap_check,
-	.describe = objrmap_describe,
-};
+	.vma_bytes = 64, .mm_bytes = 544, .anon_pgoff_free = true, .create = chain_create,
+	.add = objrmap_add, .remove = objrmap_remove, .move = objrmap_move, .walk = objrmap_walk,
+	.check = objrmap_check, .describe = objrmap_describe)

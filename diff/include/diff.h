@@ -18,7 +18,7 @@
 #include "model.h"
 #include "trace.h"
 
-#define DIFF_SUBJECTS_MAX 16
+#define DIFF_SUBJECTS_MAX 32
 
 /* checks.def: what is judged. The name is part of every signature. */
 #define CHECK(id, name, help) CHECK_##id,
@@ -76,8 +76,10 @@ struct diff_options {
 	struct coverage *coverage; /* coverage.h, for nr_backends subjects; NULL: not wanted */
 	struct feedback *feedback; /* feedback.h; NULL: not wanted */
 };
-/* All backends of backends.def, model, recount every 16 ops. */
+/* Every design once (rmap_backends), model, recount every 16 ops. */
 void diff_options_init(struct diff_options *options);
+/* Every design with every file side instead (rmap_combinations). */
+void diff_options_combine(struct diff_options *options);
 
 struct diff_stats {
 	uint64_t traces, ops;

@@ -260,6 +260,10 @@ int cli_parse_backends(const char *list, struct diff_options *options, char *err
 {
 	char name[64];
 
+	if (!strcmp(list, "all")) {
+		diff_options_combine(options);
+		return 0;
+	}
 	options->nr_backends = 0;
 	while (*list) {
 		size_t n = strcspn(list, ",");
@@ -275,6 +279,10 @@ int cli_parse_backends(const char *list, struct diff_options *options, char *err
 		}
 		if (is_listed(options, rmap)) {
 			snprintf(error, size, "backend \"%s\" is named twice", name);
+			return -EINVAL;
+		}
+		if (options->nr_backends == DIFF_SUBJECTS_MAX) {
+			snprintf(error, size, "more than %d backends", DIFF_SUBJECTS_MAX);
 			return -EINVAL;
 		}
 		options->backends[options->nr_backends++] = rmap;

@@ -76,9 +76,10 @@ bool cli_is_text(const char *data, size_t size);
 int cli_parse_number(const char *text, uint64_t max, uint64_t *number);
 /* A seed: a number, or the 40 hexadecimal digits of a git commit. */
 int cli_parse_seed(const char *text, uint64_t *seed);
-/* "a,b,c": the backends of OPTIONS. The reason is in ERROR. */
+/* "a,b,c": the backends of OPTIONS; "all": every combination. The reason is in ERROR. */
 int cli_parse_backends(const char *list, struct diff_options *options, char *error, size_t size);
 /* "a, b, c": the names of the backends in OPTIONS, separated by SEPARATOR. */
+#define CLI_NAMES_MAX 1024 /* room for all of them */
 void cli_backend_names(const struct diff_options *options, const char *separator, char *buf,
 		       size_t size);
 

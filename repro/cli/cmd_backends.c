@@ -1,8 +1,10 @@
 /*
- * rmapfuzz backends: the reverse maps, in the order of backends.def.
+ * rmapfuzz backends: the reverse maps, in the order of backends.def, and the file sides that those
+ * which find file pages by areas can be combined with.
  */
 #include <argp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 
@@ -23,20 +25,47 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static const char *side_name(const struct rmap_ops *rmap)
+{
+	return rmap->file ? rmap->file->name : "";
+}
+
+static void append_json(json_t *array, const struct rmap_ops *rmap)
+{
+	json_array_append_new(array,
+			      json_pack("{s:s,s:s,s:s,s:I,s:I,s:I}", "name", rmap->name, "summary",
+					rmap->summary, "file_side", side_name(rmap), "page_bytes",
+					(json_int_t)rmap->page_bytes, "vma_bytes",
+					(json_int_t)rmap_vma_bytes(rmap), "mm_bytes",
+					(json_int_t)rmap->mm_bytes));
+}
+
+/* The default set first, then what else can be combined. */
 static int print_json(void)
 {
 	json_t *array = json_array();
 
+	for (uint32_t i = 0; rmap_backends[i]; i++)
+		append_json(array, rmap_backends[i]);
+	for (uint32_t i = 0; rmap_combinations[i]; i++) {
+		if (strchr(rmap_combinations[i]->name, '+'))
+			append_json(array, rmap_combinations[i]);
+	}
+	return cli_print_json(array);
+}
+
+static void print_text(void)
+{
 	for (uint32_t i = 0; rmap_backends[i]; i++) {
 		const struct rmap_ops *rmap = rmap_backends[i];
 
-		json_array_append_new(array, json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", rmap->name,
-						       "summary", rmap->summary, "page_bytes",
-						       (json_int_t)rmap->page_bytes, "vma_bytes",
-						       (json_int_t)rmap->vma_bytes, "mm_bytes",
-						       (json_int_t)rmap->mm_bytes));
+		printf("%-16s %-14s %s\n", rmap->name, side_name(rmap), rmap->summary);
 	}
-	return cli_print_json(array);
+	puts("\nFile sides, for designs that have one here: DESIGN+SIDE, and --backends all for "
+	     "every "
+	     "combination");
+	for (uint32_t i = 0; rmap_file_sides[i]; i++)
+		printf("  %-14s %s\n", rmap_file_sides[i]->name, rmap_file_sides[i]->summary);
 }
 
 int cmd_backends(int argc, char **argv)
@@ -49,7 +78,6 @@ int cmd_backends(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &json);
 	if (json)
 		return print_json();
-	for (uint32_t i = 0; rmap_backends[i]; i++)
-		printf("%-16s %s\n", rmap_backends[i]->name, rmap_backends[i]->summary);
+	print_text();
 	return CLI_OK;
 }

@@ -181,7 +181,7 @@ static int finish(struct arguments *arguments, const struct trace *trace,
 
 static void print_heading(const struct arguments *arguments)
 {
-	char names[256];
+	char names[CLI_NAMES_MAX];
 
 	cli_backend_names(&arguments->search.diff, ",", names, sizeof(names));
 	fprintf(stderr,

@@ -257,7 +257,7 @@ static int run_traces(struct run *run)
 
 static void print_first_line(const struct run_arguments *arguments)
 {
-	char names[256];
+	char names[CLI_NAMES_MAX];
 
 	if (arguments->quiet)
 		return;

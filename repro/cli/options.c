@@ -29,7 +29,8 @@ uint64_t cli_number(struct argp_state *state, const char *what, const char *arg,
  */
 
 static const struct argp_option backend_options[] = {
-	{"backends", 'b', "A,B,...", 0, "only these reverse maps (default: all)", 0},
+	{"backends", 'b', "A,B,...", 0,
+	 "only these reverse maps (default: each design once; all: with each file side)", 0},
 	{"backend", KEY_BACKEND, "A|FILE.so", 0,
 	 "only this reverse map and others so named; a shared object (a name with a \"/\" in it) "
 	 "joins those that are chosen, or all",

@@ -200,7 +200,7 @@ static void print_markdown(FILE *out, const void *what)
 	const struct report *report = what;
 	const struct run *run = report->run;
 	const struct diff_stats *stats = diff_stats(run->diff);
-	char names[256];
+	char names[CLI_NAMES_MAX];
 
 	cli_backend_names(&run->arguments->lockstep.diff, ", ", names, sizeof(names));
 	fprintf(out, "## rmapfuzz: %s\n\n", run->nr_kinds ? "the reverse maps disagree" : "clean");
