@@ -16,7 +16,7 @@
 #define ONE_AREA(n) .nr_swap = 1, .swap = {{.pages = (n)}}
 #define FOUR_AREAS  .nr_swap = 4, .swap = {{6, 0}, {12, 5}, {12, 5}, {64, 0}}
 
-#define PRESET(NAME, SUMMARY, MB, SPLIT, HIGHPTE, CACHELINE, SWAP)                                 \
+#define PRESET(NAME, SUMMARY, MB, SPLIT, HIGHPTE, CACHELINE, ...)                                  \
 	{                                                                                          \
 		.name = NAME, .summary = SUMMARY,                                                  \
 		.config = {                                                                        \
@@ -25,7 +25,7 @@
 			.era = ERA_2_6_7,                                                          \
 			.highpte = HIGHPTE,                                                        \
 			.cacheline = CACHELINE,                                                    \
-			SWAP,                                                                      \
+			__VA_ARGS__,                                                               \
 			.files = 4,                                                                \
 			.file_pages = 16,                                                          \
 			.pool = POOL_POISON,                                                       \
@@ -54,6 +54,8 @@ const struct machine_preset machine_presets[] = {
 	       1024, SPLIT_3_1, false, 64, ONE_AREA(4096)),
 	PRESET("tiny-swaps", "16 MB and four small swap areas, two of them of equal priority",
 	       16, SPLIT_3_1, true, 32, FOUR_AREAS),
+	PRESET("tiny-counters", "16 MB; counts of swap entries and of mappings overflow soon",
+	       16, SPLIT_3_1, true, 32, ONE_AREA(64), .counters = COUNTERS_TINY),
 	{.name = NULL},
 };
 
@@ -121,10 +123,12 @@ FIELD(files, uint32_t)
 FIELD(file_pages, uint32_t)
 FIELD(pool, enum pool_mode)
 FIELD(stop_on_refusal, bool)
+FIELD(counters, enum counters)
 
 static const char *const splits[] = {"3:1", "2:2", "4:4", NULL};
 static const char *const eras[] = {"2.6.6", "2.6.7", NULL};
 static const char *const lines[] = {"32", "64", "128", NULL};
+static const char *const widths[] = {"full", "tiny", NULL};
 static const char *const pools[] = {"poison", "recycle", NULL};
 
 /* Decimal digits and nothing else, at most MAX. */
@@ -252,6 +256,7 @@ static const struct setting settings[] = {
 	NUMBER("file_pages", 0, 65536, file_pages),
 	CHOICE("pool", pools, pool),
 	NUMBER("stop_on_refusal", 0, 1, stop_on_refusal),
+	CHOICE("counters", widths, counters),
 };
 #define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
 

@@ -384,6 +384,10 @@ bool add_to_swap(struct machine *machine, struct page *page);
 void delete_from_swap_cache(struct machine *machine, struct page *page);
 void swap_duplicate(struct machine *machine, swp_entry_t entry);
 void swap_free(struct machine *machine, swp_entry_t entry);
+/* SLOT's map is at its maximum and not to be relied on: it may have any number of users. */
+bool swap_saturated(const struct machine *machine, const struct swap_slot *slot);
+/* No entry names saturated slots of AREA any more: free them, and drop what is cached there. */
+void swap_desaturate(struct machine *machine, uint32_t area);
 /* swap_free, and drop the cached page if it was the last user. */
 void free_swap_and_cache(struct machine *machine, swp_entry_t entry);
 /* The page of ENTRY with a reference, reading it in: 0 or -ENOMEM. */

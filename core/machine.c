@@ -224,6 +224,9 @@ void machine_shutdown(struct machine *machine)
 		machine->files[i] = NULL;
 		file_put(machine, file);
 	}
+	/* Saturated slots have no users now, and nobody else to say so. */
+	for (uint32_t type = 0; type < machine->config.nr_swap; type++)
+		swap_desaturate(machine, type);
 }
 
 const char *machine_leaks(struct machine *machine, char *buf, size_t size)

@@ -471,7 +471,7 @@ static bool check_slot(struct recount *r, uint32_t type, uint32_t offset)
 	const struct swap_slot *slot = &r->machine->swap[type].slots[offset];
 	uint32_t map = slot->seen + (slot->map && slot->cached);
 
-	if (slot->map != map)
+	if (slot->map != map && !swap_saturated(r->machine, slot))
 		return wrong(r, "swap slot %u:%u: map is %u, counted %u", type, offset, slot->map,
 			     map);
 	if (!slot->map)

@@ -65,6 +65,14 @@ const struct rmap_file_ops *machine_file_side(const struct machine *machine)
 
 /* ---- mappings come and go -------------------------------------------------------------------- */
 
+#define MAPCOUNT_MAX_TINY 63u
+
+/* Kernels let a map count overflow. Here a narrow one refuses, like memory that has run out. */
+static bool mapcount_full(const struct machine *machine, const struct page *page)
+{
+	return page->mapcount == MAPCOUNT_MAX_TINY && machine->config.counters == COUNTERS_TINY;
+}
+
 int page_add_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
 		  struct ptep pte)
 {
@@ -72,6 +80,10 @@ int page_add_rmap(struct machine *machine, struct page *page, struct vma *vma, u
 
 	if (page->flags & PG_RESERVED)
 		return 0;
+	if (mapcount_full(machine, page)) {
+		machine->last_op.alloc_failed = true;
+		return -ENOMEM;
+	}
 	err = machine->rmap->add(machine, page, vma, vpn, pte);
 	if (err)
 		return err;

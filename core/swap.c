@@ -18,11 +18,16 @@
  *   swapin_page       read, cached again        map 1 + entries
  *   do_swap_page      each fault takes one      map 1: the page is exclusive
  *
+ * A map that has reached its maximum is saturated: nobody knows any more how many users there are,
+ * so it is not counted down, and the slot stays in use until swapoff has looked at everybody.
+ *
  * Slots are made on demand and reused last in, first out, so an area costs what was used.
  */
 #include "internal.h"
 
-#define SLOTS_MIN 64u
+#define SLOTS_MIN    64u
+#define MAP_MAX      0x7fffu /* SWAP_MAP_MAX */
+#define MAP_MAX_TINY 3u
 
 /* ---- areas ---------------------------------------------------------------------- */
 
@@ -180,12 +185,17 @@ swp_entry_t swap_get_slot(struct machine *machine)
 	return 0;
 }
 
+bool swap_saturated(const struct machine *machine, const struct swap_slot *slot)
+{
+	return slot->map >= (machine->config.counters == COUNTERS_TINY ? MAP_MAX_TINY : MAP_MAX);
+}
+
 void swap_duplicate(struct machine *machine, swp_entry_t entry)
 {
 	struct swap_slot *slot = swap_slot(machine, entry);
 
-	MM_ASSERT(slot->map < UINT16_MAX);
-	slot->map++;
+	if (!swap_saturated(machine, slot))
+		slot->map++;
 }
 
 void swap_free(struct machine *machine, swp_entry_t entry)
@@ -193,7 +203,7 @@ void swap_free(struct machine *machine, swp_entry_t entry)
 	struct swap_area *area = &machine->swap[swp_type(entry)];
 	struct swap_slot *slot = swap_slot(machine, entry);
 
-	if (--slot->map)
+	if (swap_saturated(machine, slot) || --slot->map)
 		return;
 	MM_ASSERT(!slot->cached);
 	area->free_slots[area->nr_free_slots++] = slot_of(machine, entry);
@@ -245,6 +255,25 @@ void delete_from_swap_cache(struct machine *machine, struct page *page)
 	page_put(machine, page);
 }
 
+void swap_desaturate(struct machine *machine, uint32_t type)
+{
+	struct swap_area *area = &machine->swap[type];
+
+	for (uint32_t i = 1; i < area->nr_slots; i++) {
+		struct swap_slot *slot = &area->slots[i];
+
+		if (!swap_saturated(machine, slot))
+			continue;
+		slot->map = 1;
+		if (slot->cached) {
+			slot->cached->flags |= PG_DIRTY;
+			delete_from_swap_cache(machine, slot->cached);
+		} else {
+			swap_free(machine, swp_entry(type, i << machine->config.cluster));
+		}
+	}
+}
+
 int swapin_page(struct machine *machine, swp_entry_t entry, struct page **page)
 {
 	struct swap_slot *slot = swap_slot(machine, entry);
@@ -276,7 +305,7 @@ int swapin_page(struct machine *machine, swp_entry_t entry, struct page **page)
 void free_swap_and_cache(struct machine *machine, swp_entry_t entry)
 {
 	struct page *page = swap_slot(machine, entry)->cached;
-	bool last = swap_slot(machine, entry)->map == 2;
+	bool last = swap_slot(machine, entry)->map == 2; /* which is no saturated map */
 
 	swap_free(machine, entry);
 	if (!page || !last || (page->flags & PG_LOCKED))

@@ -9,10 +9,22 @@
  * A kernel goes slot by slot and looks for each through all page tables. Here all entries are gone
  * through once, which costs what is mapped. While that goes on the area hands out no slots. But
  * bringing pages in takes memory, for which reclaim may unmap pages that are still cached for the
- * area: their entries then name it again. So it is gone through again as long as that frees slots;
- * if it does not any more, or memory runs out, the area stays in use with what it has left.
+ * area: their entries then name it again. So it is gone through again, a few times; if that does
+ * not help, or memory runs out, the area stays in use with what it has left.
+ *
+ * Saturated slots stay in use however many entries are replaced. Once no entry of the area was
+ * found any more, they are free.
  */
 #include "internal.h"
+
+#define PASSES_MAX 8
+
+/* One pass over everything that may name a slot. */
+struct unuse {
+	struct machine *machine;
+	uint32_t type;
+	bool found; /* an entry of the area */
+};
 
 /* The page that ENTRY names takes its place in VPN of VMA. */
 static int unuse_entry(struct machine *machine, struct vma *vma, uint32_t vpn, struct ptep pte,
@@ -37,7 +49,7 @@ static int unuse_entry(struct machine *machine, struct vma *vma, uint32_t vpn, s
 	return 0;
 }
 
-static int unuse_area(struct machine *machine, struct vma *vma, uint32_t type)
+static int unuse_area(struct unuse *unuse, struct vma *vma)
 {
 	struct ptep pte;
 	uint32_t vpn;
@@ -46,22 +58,23 @@ static int unuse_area(struct machine *machine, struct vma *vma, uint32_t type)
 		pte_t entry = ptep_get(pte);
 		int err;
 
-		if (!pte_swap(entry) || swp_type(pte_to_swp(entry)) != type)
+		if (!pte_swap(entry) || swp_type(pte_to_swp(entry)) != unuse->type)
 			continue;
-		err = unuse_entry(machine, vma, vpn, pte, pte_to_swp(entry));
+		unuse->found = true;
+		err = unuse_entry(unuse->machine, vma, vpn, pte, pte_to_swp(entry));
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-static int unuse_mms(struct machine *machine, uint32_t type)
+static int unuse_mms(struct unuse *unuse)
 {
 	struct mm *mm;
 
-	TAILQ_FOREACH (mm, &machine->mms, link) {
+	TAILQ_FOREACH (mm, &unuse->machine->mms, link) {
 		for (struct vma *vma = mm->first; vma; vma = vma->next) {
-			int err = unuse_area(machine, vma, type);
+			int err = unuse_area(unuse, vma);
 
 			if (err)
 				return err;
@@ -70,16 +83,18 @@ static int unuse_mms(struct machine *machine, uint32_t type)
 	return 0;
 }
 
-static int unuse_file(struct machine *machine, struct address_space *file, uint32_t type)
+static int unuse_file(struct unuse *unuse, struct address_space *file)
 {
+	struct machine *machine = unuse->machine;
 	uint64_t word;
 
 	for (uint32_t index = 0; radix_next(file->store, &index, &word); index++) {
 		struct page *page;
 		int err;
 
-		if (swp_type((swp_entry_t)word) != type)
+		if (swp_type((swp_entry_t)word) != unuse->type)
 			continue;
+		unuse->found = true;
 		err = file_getpage(machine, file, index * sub_pages(machine), &page);
 		if (err)
 			return err;
@@ -88,12 +103,12 @@ static int unuse_file(struct machine *machine, struct address_space *file, uint3
 	return 0;
 }
 
-static int unuse_files(struct machine *machine, uint32_t type)
+static int unuse_files(struct unuse *unuse)
 {
 	struct address_space *file;
 
-	TAILQ_FOREACH (file, &machine->file_list, link) {
-		int err = file->kind == FILE_SHMEM ? unuse_file(machine, file, type) : 0;
+	TAILQ_FOREACH (file, &unuse->machine->file_list, link) {
+		int err = file->kind == FILE_SHMEM ? unuse_file(unuse, file) : 0;
 
 		if (err)
 			return err;
@@ -117,18 +132,19 @@ static void empty_cache(struct machine *machine, struct swap_area *area)
 static int try_to_unuse(struct machine *machine, uint32_t type)
 {
 	struct swap_area *area = &machine->swap[type];
-	uint32_t before;
-	int err;
 
-	do {
-		before = area->used;
-		err = unuse_mms(machine, type);
+	for (uint32_t pass = 0; pass < PASSES_MAX && area->used; pass++) {
+		struct unuse unuse = {machine, type, false};
+		int err = unuse_mms(&unuse);
+
 		if (!err)
-			err = unuse_files(machine, type);
+			err = unuse_files(&unuse);
 		if (err)
 			return err;
+		if (!unuse.found)
+			swap_desaturate(machine, type);
 		empty_cache(machine, area);
-	} while (area->used && area->used < before);
+	}
 	if (!area->used)
 		return 0;
 	machine->last_op.alloc_failed = true;

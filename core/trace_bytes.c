@@ -860,8 +860,20 @@ static bool encode_area(const struct machine_config *config, uint32_t n, uint32_
 	return true;
 }
 
+static void decode_counters(struct machine_config *config, uint32_t value)
+{
+	config->counters = value & 1 ? COUNTERS_TINY : COUNTERS_FULL;
+}
+
+static bool encode_counters(const struct machine_config *config, uint32_t n, uint32_t *value)
+{
+	*value = COUNTERS_TINY;
+	return n == 0 && config->counters == COUNTERS_TINY;
+}
+
 static const struct extension extensions[] = {
 	{decode_area, encode_area},
+	{decode_counters, encode_counters},
 };
 #define NR_EXTENSIONS (sizeof(extensions) / sizeof(extensions[0]))
 

@@ -50,9 +50,9 @@ static void prints(const char *text, const char *expected)
 /* The order is part of the byte form of traces. */
 static void presets_are_in_order(void **state)
 {
-	static const char *const names[] = {"tiny",      "1g",        "32g",     "64g",
-					    "32g-2:2",   "64g-2:2",   "32g-4:4", "64g-4:4",
-					    "1g-lowpte", "tiny-swaps"};
+	static const char *const names[] = {"tiny",      "1g",         "32g",          "64g",
+					    "32g-2:2",   "64g-2:2",    "32g-4:4",      "64g-4:4",
+					    "1g-lowpte", "tiny-swaps", "tiny-counters"};
 	size_t n = 0;
 
 	for (; machine_presets[n].name; n++) {
@@ -90,7 +90,7 @@ static void every_setting_is_read(void **state)
 {
 	struct machine_config config =
 		parse("32g-3:1 swap=64 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 "
-		      "files=5 file_pages=17 pool=recycle stop_on_refusal=1");
+		      "files=5 file_pages=17 pool=recycle stop_on_refusal=1 counters=tiny");
 	const struct machine_config expected = {
 		.ram_mb = 2048,
 		.split = SPLIT_2_2,
@@ -103,6 +103,7 @@ static void every_setting_is_read(void **state)
 		.file_pages = 17,
 		.pool = POOL_RECYCLE,
 		.stop_on_refusal = true,
+		.counters = COUNTERS_TINY,
 	};
 
 	assert_true(machine_config_equal(&config, &expected));
@@ -235,7 +236,7 @@ static void print_and_parse_are_inverse(void **state)
 		struct machine_config config, again;
 		char buf[MACHINE_CONFIG_TEXT_MAX];
 
-		config = machine_presets[i % 10].config;
+		config = machine_presets[i % 11].config;
 		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
 		if (seed >> 40 & 1)
 			config.ram_mb = 16 + (uint32_t)(seed >> 50);

@@ -203,6 +203,90 @@ static void reclaim_inside(struct scene *s)
 	assert_int_equal(content(s, "read p1 w0"), token);
 }
 
+/* ---- tiny counters ---------------------------------------------------------------- */
+
+/* A slot that was named three times is never free again, until swapoff has asked everybody. */
+static void slot_saturates(struct scene *s)
+{
+	uint64_t token;
+
+	run(s, "mmap p0 w0 2 rw anon|fixed");
+	token = put(s, "write p0 w0");
+	run(s, "swapout p0 w0");
+	run(s, "p1 = fork p0");
+	assert_int_equal(s->machine->swap[0].slots[1].map, 2);
+	run(s, "p2 = fork p0");
+	assert_int_equal(s->machine->swap[0].slots[1].map, 3);
+	run(s, "p3 = fork p0");
+	run(s, "exit p1");
+	assert_int_equal(content(s, "read p2 w0"), token);
+	put(s, "write p2 w0");
+	run(s, "munmap p2 w0 1");
+	run(s, "exit p3");
+	assert_int_equal(content(s, "read p0 w0"), token);
+	/* The only user, and cannot know: the write copies. */
+	assert_true(look(s, 0, 0).swapcache);
+	put(s, "write p0 w0");
+	assert_false(look(s, 0, 0).swapcache);
+	run(s, "munmap p0 w0 1");
+	assert_int_equal(s->machine->swap_used, 1);
+	assert_int_equal(s->machine->swap[0].slots[1].map, 3);
+	assert_int_equal(run(s, "swapoff s0"), 0);
+	assert_int_equal(s->machine->swap_used, 0);
+	assert_int_equal(run(s, "swapon s0"), 0);
+}
+
+/* swapoff finds all users of a saturated slot. */
+static void saturated_comes_back(struct scene *s)
+{
+	uint64_t token;
+
+	run(s, "mmap p0 w0 1 rw anon|fixed");
+	token = put(s, "write p0 w0");
+	run(s, "p1 = fork p0");
+	run(s, "p2 = fork p0");
+	run(s, "p3 = fork p0");
+	run(s, "swapout p0 w0");
+	assert_int_equal(s->machine->swap[0].slots[1].map, 3);
+	assert_int_equal(run(s, "swapoff s0 (reclaim_nth: 1)"), 0);
+	assert_int_equal(mappers(s, 3, 0), 4);
+	put(s, "write p0 w0");
+	assert_int_equal(content(s, "read p3 w0"), token);
+}
+
+static void stays_saturated(struct scene *s)
+{
+	run(s, "mmap p0 w0 1 rw anon|fixed");
+	put(s, "write p0 w0");
+	run(s, "p1 = fork p0");
+	run(s, "p2 = fork p0");
+	run(s, "swapout p0 w0");
+	run(s, "exit p1");
+	run(s, "exit p2");
+	assert_int_equal(s->machine->swap_used, 1); /* the end of the scene is no leak */
+}
+
+/* The 64th mapping of a page is refused, whoever asks. */
+static void mapcount_is_full(struct scene *s)
+{
+	char op[48];
+
+	for (uint32_t i = 0; i < 64; i++) {
+		snprintf(op, sizeof(op), "mmap p0 w%u 1 r shared|fixed f1 0", i);
+		assert_int_equal(run(s, op), 0);
+		snprintf(op, sizeof(op), "read p0 w%u", i);
+		assert_int_equal(run(s, op), i < 63 ? 0 : -ENOMEM);
+	}
+	assert_int_equal(mappers(s, 0, 0), 63);
+	assert_int_equal(run(s, "p1 = fork p0"), -ENOMEM);
+	run(s, "munmap p0 w0 1");
+	assert_int_equal(run(s, "read p0 w63"), 0);
+	assert_int_equal(run(s, "munmap p0 w1 32"), 0);
+	assert_int_equal(run(s, "p1 = fork p0"), 0);
+	assert_int_equal(mappers(s, 1, 63), 62);
+}
+
+#define TINY  "tiny-counters files=2 file_pages=16"
 #define AREAS "tiny swap=3+2:7+2+3:7 files=2 file_pages=16"
 #define SCENES(X)                                                                                  \
 	X(priorities, AREAS)                                                                       \
@@ -211,7 +295,11 @@ static void reclaim_inside(struct scene *s)
 	X(comes_back_shared, AREAS)                                                                \
 	X(all_kinds_come_back, AREAS)                                                              \
 	X(out_of_memory, AREAS)                                                                    \
-	X(reclaim_inside, AREAS)
+	X(reclaim_inside, AREAS)                                                                   \
+	X(slot_saturates, TINY)                                                                    \
+	X(saturated_comes_back, TINY)                                                              \
+	X(stays_saturated, TINY)                                                                   \
+	X(mapcount_is_full, TINY)
 
 #define SCENE(play, config)                                                                        \
 	static void test_##play(void **state)                                                      \

@@ -994,6 +994,9 @@ static void test_machine_bytes(void **state)
 		{{254, 16, 0, 0, 0, 1, 1, 0, 0, 0, 0, 4, 16, 0, 0, 0, 0, 1, 0, 7, 0, 0, 3},
 		 23,
 		 "tiny swap=7:3"},
+		{{254, 16, 0, 0, 0, 1, 1, 0, 7, 0, 0, 4, 16, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0},
+		 23,
+		 "tiny-counters swap=7"},
 	};
 	struct trace trace = {0};
 

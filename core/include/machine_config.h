@@ -21,6 +21,12 @@ enum pool_mode {
 	POOL_RECYCLE, /* it is not: the wrong object is used, and semantic oracles fire */
 };
 
+/* How wide counters are that overflow in kernels too, but there after more than a trace can do. */
+enum counters {
+	COUNTERS_FULL,
+	COUNTERS_TINY, /* 2 bits for a swap slot's map, 6 bits for a page's map count */
+};
+
 #define SWAP_AREAS_MAX    32        /* what a swap entry's type can tell apart */
 #define SWAP_PAGES_MAX    0xffffffu /* what its offset can, in a PAE entry */
 #define SWAP_PRIORITY_MAX 100
@@ -45,6 +51,7 @@ struct machine_config {
 	uint32_t files; /* of f0..f7, how many have file_pages pages at boot (others are empty) */
 	uint32_t file_pages;
 	enum pool_mode pool;
+	enum counters counters;
 	/* try_to_unmap stops at the first entry that refuses, as the kernels do. Without effect in
 	 * lockstep: designs visit in different orders, so all other entries are tried as well. */
 	bool stop_on_refusal;
