@@ -1,11 +1,18 @@
 /*
- * Address spaces and processes: fork, exit, exec.
+ * Address spaces and processes: fork, clone, exit, exec.
  *
  * fork copies areas and entries and shares pages: private writable entries lose RW on both
  * sides, so that the first write of either copies (fault.c). The child's entries start old, and
  * clean where the page is shared. Swap entries are copied and counted.
  *
  * A fork that runs out of memory leaves the parent as it was, save for RW bits, and no child.
+ *
+ * Threads are processes that share an address space, which lives until its last user has left it
+ * by exit or exec. It is named after one of its users:
+ *
+ *      p0 --.          p1 exits: users 1            p0 exits: users 1, and its name is 1
+ *            >-- mm 0, users 2
+ *      p1 --'          p1 execs: users 1, and p1 has an mm 1 of its own
  */
 #include "internal.h"
 
@@ -16,6 +23,7 @@ struct mm *mm_create(struct machine *machine, uint32_t id, struct mm *parent)
 	if (!mm)
 		return NULL;
 	mm->id = id;
+	mm->users = 1;
 	RB_INIT(&mm->vmas);
 	mm->start_brk = parent ? parent->start_brk : BRK_BASE;
 	mm->brk = parent ? parent->brk : BRK_BASE;
@@ -46,6 +54,7 @@ void mm_destroy(struct machine *machine, struct mm *mm)
 	free_pgtables(machine, mm, 0, task_pages(machine));
 	MM_ASSERT(mm->rss == 0);
 	MM_ASSERT(mm->nr_ptes == 0);
+	MM_ASSERT(mm->users == 0);
 	if (machine->rmap->mm_release)
 		machine->rmap->mm_release(machine, mm);
 	TAILQ_REMOVE(&machine->mms, mm, link);
@@ -134,6 +143,7 @@ static struct mm *dup_mm(struct machine *machine, struct mm *parent, uint32_t id
 		return NULL;
 	for (struct vma *vma = parent->first; vma; vma = vma->next) {
 		if (dup_vma(machine, vma, mm)) {
+			mm->users = 0;
 			mm_destroy(machine, mm);
 			return NULL;
 		}
@@ -164,6 +174,29 @@ static void task_free(struct machine *machine, struct task *task)
 	kobj_free(machine, TASK, task);
 }
 
+/* MM, which PROC has left, is named after the first of those who still use it. */
+static void mm_rename(struct machine *machine, struct mm *mm, uint32_t proc)
+{
+	uint32_t heir = 0;
+
+	if (mm->id != proc)
+		return;
+	while (!machine->tasks[heir] || machine->tasks[heir]->mm != mm)
+		heir++;
+	event_log(machine, EVENT_RENAME, 0, mm->id, 0, heir);
+	mm->id = heir;
+}
+
+/* PROC has left MM. */
+static void mm_put(struct machine *machine, struct mm *mm, uint32_t proc)
+{
+	MM_ASSERT(mm->users > 0);
+	if (--mm->users)
+		mm_rename(machine, mm, proc);
+	else
+		mm_destroy(machine, mm);
+}
+
 /* A new process whose address space is a copy of PARENT's, or empty. */
 static int task_start(struct machine *machine, uint32_t proc, struct mm *parent)
 {
@@ -190,7 +223,7 @@ void task_exit(struct machine *machine, uint32_t proc)
 	struct task *task = machine->tasks[proc];
 
 	machine->tasks[proc] = NULL;
-	mm_destroy(machine, task->mm);
+	mm_put(machine, task->mm, proc);
 	task_free(machine, task);
 }
 
@@ -203,6 +236,22 @@ int op_fork(struct machine *machine, struct mm *mm, const struct op *op, struct 
 	return machine->tasks[child] ? -EAGAIN : task_start(machine, child, mm);
 }
 
+int op_clone_vm(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	uint32_t child = op->args[1];
+	struct task *task;
+
+	if (machine->tasks[child])
+		return -EAGAIN;
+	task = task_alloc(machine, child);
+	if (!task)
+		return -ENOMEM;
+	task->mm = mm;
+	mm->users++;
+	machine->tasks[child] = task;
+	return 0;
+}
+
 int op_exit(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
 	task_exit(machine, op->args[0]);
@@ -211,11 +260,12 @@ int op_exit(struct machine *machine, struct mm *mm, const struct op *op, struct 
 
 int op_exec(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
-	struct mm *fresh = mm_create(machine, mm->id, NULL);
+	uint32_t proc = op->args[0];
+	struct mm *fresh = mm_create(machine, proc, NULL);
 
 	if (!fresh)
 		return -ENOMEM;
-	machine->tasks[op->args[0]]->mm = fresh;
-	mm_destroy(machine, mm);
+	machine->tasks[proc]->mm = fresh;
+	mm_put(machine, mm, proc);
 	return 0;
 }

@@ -23,7 +23,7 @@ struct recount {
 	size_t size;
 	bool deep; /* also look for words in use where none should be */
 	/* Found so far, over the whole machine. */
-	uint32_t mms, areas, file_areas, pte_tables, pmd_tables, files;
+	uint32_t mms, tasks, areas, file_areas, pte_tables, pmd_tables, files;
 	uint32_t cached_pages, mapping_pages, swapcache_pages, table_pages;
 	uint32_t committed;
 };
@@ -660,13 +660,14 @@ static bool check_zones(struct recount *r)
 /* ---- totals
  * --------------------------------------------------------------------------------------- */
 
+/* A process's mm is one of the machine's; an mm's name is one of its users'. */
 static bool check_tasks(struct recount *r)
 {
-	uint32_t tasks = 0;
+	const struct mm *mm;
+	uint32_t users = 0;
 
 	for (uint32_t proc = 0; proc < PROC_MAX; proc++) {
 		const struct task *task = r->machine->tasks[proc];
-		const struct mm *mm;
 
 		if (!task)
 			continue;
@@ -674,11 +675,18 @@ static bool check_tasks(struct recount *r)
 			if (mm == task->mm)
 				break;
 		}
-		if (task->proc != proc || !mm || mm->id != proc)
-			return wrong(r, "process %u has not the mm that was made for it", proc);
-		tasks++;
+		if (task->proc != proc || !mm)
+			return wrong(r, "process %u has no mm of this machine", proc);
+		if (!r->machine->tasks[mm->id] || r->machine->tasks[mm->id]->mm != mm)
+			return wrong(r, "mm %u: process %u is none of its users", mm->id, mm->id);
+		r->tasks++;
 	}
-	return same(r, "number of mms", r->mms, tasks);
+	TAILQ_FOREACH (mm, &r->machine->mms, link) {
+		if (!mm->users)
+			return wrong(r, "mm %u: nobody uses it", mm->id);
+		users += mm->users;
+	}
+	return same(r, "number of users of all mms", users, r->tasks);
 }
 
 /* What is in use but was not met anywhere has leaked. */
@@ -688,8 +696,8 @@ static bool check_objects(struct recount *r)
 	const uint32_t met[NR_KOBJ] = {
 		[KOBJ_VMA] = r->areas,
 		[KOBJ_MM] = r->mms,
-		[KOBJ_TASK] = r->mms,
-		[KOBJ_STACK] = r->mms,
+		[KOBJ_TASK] = r->tasks,
+		[KOBJ_STACK] = r->tasks,
 		[KOBJ_PGD] = r->mms,
 		[KOBJ_INODE] = r->files,
 		[KOBJ_RADIX] = machine->kobj[KOBJ_RADIX]->used,

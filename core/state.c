@@ -290,11 +290,13 @@ void machine_state_add(struct machine_state *state, struct machine *machine)
 	for (uint32_t proc = 0; proc < PROC_MAX; proc++) {
 		if (!machine->tasks[proc])
 			continue;
-		machine_state_word(state, proc);
-		add_mm(state, machine->tasks[proc]->mm);
+		mm = machine->tasks[proc]->mm;
+		machine_state_word(state, (uint64_t)mm->id << 32 | proc);
+		if (mm->id == proc)
+			add_mm(state, mm);
 	}
 	for (uint32_t proc = 0; proc < PROC_MAX; proc++) {
-		if (machine->tasks[proc])
+		if (machine->tasks[proc] && machine->tasks[proc]->mm->id == proc)
 			add_entries(state, machine, machine->tasks[proc]->mm);
 	}
 	TAILQ_FOREACH (file, &machine->file_list, link)

@@ -97,9 +97,10 @@ static void state_exit(struct state *state, const struct op *op)
 
 static void state_step(struct state *state, const struct op *op)
 {
-	int region = op_destination(op_info(op->code));
+	const struct op_info *info = op_info(op->code);
+	int region = op_destination(info);
 
-	if (op->code == OP_fork)
+	if (region >= 0 && info->operand[region].kind == OPERAND_NEWPROC)
 		state_fork(state, op);
 	else if (op->code == OP_exit)
 		state_exit(state, op);
@@ -220,7 +221,7 @@ static uint32_t write_slot(struct writer *out, struct operand operand)
 	return PROC_ESCAPE;
 }
 
-/* The child of fork: 0..14 the lowest free slot; 15: a byte. */
+/* The child of fork or clone_vm: 0..14 the lowest free slot; 15: a byte. */
 static struct operand read_newproc(const struct state *state, enum op_code code, uint32_t field)
 {
 	return plain(lowest_dead(state));

@@ -8,6 +8,11 @@ bool machine_proc_alive(const struct machine *machine, uint32_t proc)
 	return proc < PROC_MAX && machine->tasks[proc];
 }
 
+uint32_t machine_mm_of(const struct machine *machine, uint32_t proc)
+{
+	return machine->tasks[proc]->mm->id;
+}
+
 static struct mm *proc_mm(const struct machine *machine, uint32_t proc)
 {
 	return machine_proc_alive(machine, proc) ? machine->tasks[proc]->mm : NULL;

@@ -53,6 +53,9 @@ bool check_all_content(struct diff *diff)
 		return false;
 	diff->stats.check_count[CHECK_CONTENT]++;
 	for (uint32_t proc = 0; proc < PROC_MAX; proc++) {
+		/* What threads share is looked at once. */
+		if (machine_proc_alive(machine, proc) && machine_mm_of(machine, proc) != proc)
+			continue;
 		for (uint32_t vpn = 0; machine_next_present(machine, proc, &vpn, &view); vpn++) {
 			int err = model_peek(diff->model, proc, vpn, &token);
 

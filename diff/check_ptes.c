@@ -70,7 +70,10 @@ static const char *describe(const struct event *event, char *buf, size_t size)
 	if (!event)
 		return "nothing";
 	page_name(event->vpn, name, sizeof(name));
-	if (event->kind == EVENT_PTE)
+	if (event->kind == EVENT_RENAME)
+		snprintf(buf, size, "the name p%u to what was p%u", (uint32_t)event->value,
+			 event->mm);
+	else if (event->kind == EVENT_PTE)
 		snprintf(buf, size, "0x%016" PRIx64 " to p%u %s", event->value, event->mm, name);
 	else if (event->kind == EVENT_FILL)
 		snprintf(buf, size, "content 0x%" PRIx64 " to p%u %s", event->value, event->mm,

@@ -335,6 +335,30 @@ static void look_at_fresh(struct coverage_subject *subject, struct machine *mach
 	subject->nr_fresh = 0;
 }
 
+/* The mappings of mm FROM are mm TO's from now on, which had none. */
+static void renamed(struct coverage_subject *subject, uint32_t from, uint32_t to)
+{
+	struct table *table = &subject->mappings;
+
+	for (uint32_t i = 0; i < table->slots;) {
+		struct slot slot = table->slot[i], *fresh;
+
+		if (!slot.used || slot.key >> 32 != from) {
+			i++;
+			continue;
+		}
+		/* Another one may move up into this slot: look at it again. */
+		table_remove(table, &table->slot[i]);
+		slot.key = (uint64_t)to << 32 | (uint32_t)slot.key;
+		fresh = table_get(table, slot.key);
+		*fresh = slot;
+	}
+	for (size_t i = 0; i < subject->nr_fresh; i++) {
+		if (subject->fresh[i] >> 32 == from)
+			subject->fresh[i] = (uint64_t)to << 32 | (uint32_t)subject->fresh[i];
+	}
+}
+
 void coverage_follow(struct coverage *coverage, uint32_t subject, struct machine *machine,
 		     const struct op *op, const struct event *events, size_t n)
 {
@@ -357,6 +381,9 @@ void coverage_follow(struct coverage *coverage, uint32_t subject, struct machine
 			break;
 		case EVENT_PTE:
 			entry_written(&reading, event, events + n);
+			break;
+		case EVENT_RENAME:
+			renamed(reading.subject, event->mm, (uint32_t)event->value);
 			break;
 		}
 	}

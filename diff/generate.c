@@ -65,8 +65,9 @@ struct generator {
 	uint32_t live;       /* processes that should be alive, a bit each */
 	uint32_t nr_regions; /* r0..: bound by now */
 	struct guess guess[PROCS_MAX];
-	bool locked;       /* there have been locked mappings */
-	uint32_t swap_off; /* areas that should be off, a bit each */
+	bool locked;              /* there have been locked mappings */
+	uint32_t swap_off;        /* areas that should be off, a bit each */
+	uint8_t space[PROCS_MAX]; /* a process's guess: threads share one */
 	uint32_t wild, file, shared, fixed, heap, region;
 	uint32_t failing;  /* ops told to fail or to reclaim */
 	uint8_t pick[256]; /* op codes, as often as their weight says */
@@ -90,6 +91,7 @@ static const uint8_t weights[NR_OPS] = {
 	[OP_mremap] = 9,   [OP_mprotect] = 6, [OP_madvise] = 4, [OP_brk] = 2,    [OP_read] = 14,
 	[OP_write] = 28,   [OP_truncate] = 1, [OP_fread] = 2,   [OP_fwrite] = 2, [OP_evict] = 12,
 	[OP_swapout] = 12, [OP_age] = 4,      [OP_reclaim] = 3, [OP_swapon] = 1, [OP_swapoff] = 2,
+	[OP_clone_vm] = 3,
 };
 
 /* Switch some ops off, weight the rest between a quarter and four times, and deal 256 cards. */
@@ -140,6 +142,7 @@ static void begin(struct generator *g, const struct machine_config *config, uint
 	g->live = 1;
 	g->nr_regions = 0;
 	memset(g->guess, 0, sizeof(g->guess));
+	memset(g->space, 0, sizeof(g->space));
 	g->locked = false;
 	g->swap_off = 0;
 	g->wild = below(g, 16);
@@ -324,7 +327,17 @@ static void set_arg(struct op *op, int i, uint32_t value)
 /* What is believed of PROC; of one that cannot be alive, nothing. */
 static struct guess *guess_of(struct generator *g, uint32_t proc)
 {
-	return proc < PROCS_MAX && (g->live >> proc & 1) ? &g->guess[proc] : NULL;
+	return proc < PROCS_MAX && (g->live >> proc & 1) ? &g->guess[g->space[proc]] : NULL;
+}
+
+/* A guess that no living process but PROC uses. */
+static uint8_t unused_space(const struct generator *g, uint32_t proc)
+{
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < PROCS_MAX; i++)
+		used |= i != proc && (g->live >> i & 1) ? 1u << g->space[i] : 0;
+	return (uint8_t)__builtin_ctz(~used);
 }
 
 /* The window's pages among the LEN at operand ADDR of OP. */
@@ -483,16 +496,29 @@ static void mend_fork(struct generator *g, struct op *op)
 
 	if (!parent || (g->live >> child & 1))
 		return;
+	g->space[child] = unused_space(g, child);
+	g->guess[g->space[child]] = *parent;
 	g->live |= 1u << child;
-	g->guess[child] = *parent;
+}
+
+static void mend_clone_vm(struct generator *g, struct op *op)
+{
+	uint32_t parent = op->args[0], child = op->args[1];
+
+	if (!guess_of(g, parent) || (g->live >> child & 1))
+		return;
+	g->space[child] = g->space[parent];
+	g->live |= 1u << child;
 }
 
 static void mend_exec(struct generator *g, struct op *op)
 {
-	struct guess *guess = guess_of(g, op->args[0]);
+	uint32_t proc = op->args[0];
 
-	if (guess)
-		*guess = (struct guess){0};
+	if (!guess_of(g, proc))
+		return;
+	g->space[proc] = unused_space(g, proc);
+	g->guess[g->space[proc]] = (struct guess){0};
 }
 
 /* The last process had better live: without it nothing happens any more. */
@@ -594,12 +620,12 @@ static void mend_swapon(struct generator *g, struct op *op)
 
 typedef void mend_fn(struct generator *g, struct op *op);
 static mend_fn *const mend[NR_OPS] = {
-	[OP_mmap] = mend_mmap,         [OP_munmap] = mend_munmap,   [OP_mremap] = mend_mremap,
-	[OP_brk] = mend_brk,           [OP_fork] = mend_fork,       [OP_exec] = mend_exec,
-	[OP_exit] = mend_exit,         [OP_read] = mend_access,     [OP_write] = mend_access,
-	[OP_evict] = mend_evict,       [OP_swapout] = mend_evict,   [OP_age] = mend_age,
-	[OP_mprotect] = mend_mprotect, [OP_madvise] = mend_madvise, [OP_swapon] = mend_swapon,
-	[OP_swapoff] = mend_swapoff,
+	[OP_mmap] = mend_mmap,         [OP_munmap] = mend_munmap,     [OP_mremap] = mend_mremap,
+	[OP_brk] = mend_brk,           [OP_fork] = mend_fork,         [OP_exec] = mend_exec,
+	[OP_exit] = mend_exit,         [OP_read] = mend_access,       [OP_write] = mend_access,
+	[OP_evict] = mend_evict,       [OP_swapout] = mend_evict,     [OP_age] = mend_age,
+	[OP_mprotect] = mend_mprotect, [OP_madvise] = mend_madvise,   [OP_swapon] = mend_swapon,
+	[OP_swapoff] = mend_swapoff,   [OP_clone_vm] = mend_clone_vm,
 };
 
 /* ---- traces

@@ -1,10 +1,10 @@
 /*
  * The reference model: processes, and what they see when they look at memory.
  *
- * An independent witness, written from the manual pages: fork(2), execve(2), _exit(2) here, the
- * calls on ranges in model_map.c, files in model_file.c. It knows areas, objects and tokens, and
- * nothing of frames, page tables, swap or reclaim: an op that only concerns those must not change
- * anything here, which is what makes the model worth asking.
+ * An independent witness, written from the manual pages: fork(2), clone(2), execve(2), _exit(2)
+ * here, the calls on ranges in model_map.c, files in model_file.c. It knows areas, objects and
+ * tokens, and nothing of frames, page tables, swap or reclaim: an op that only concerns those must
+ * not change anything here, which is what makes the model worth asking.
  */
 #include <stdlib.h>
 
@@ -55,7 +55,8 @@ void model_reset(struct model *model, const struct machine_config *config)
 	for (i = 0; i < PROC_MAX; i++) {
 		struct space *space = &model->space[i];
 
-		space->alive = i == 0;
+		model->of[i] = i ? NULL : space;
+		space->users = i == 0;
 		space->brk = BRK_START;
 		space->n = 0;
 		space->tokens.n = 0;
@@ -65,36 +66,87 @@ void model_reset(struct model *model, const struct machine_config *config)
 
 /* ---- processes --------------------------------------------------------------------- */
 
+static bool is_alive(const struct model *model, uint32_t proc)
+{
+	return proc < PROC_MAX && model->of[proc];
+}
+
+/* A space that nobody uses: there are as many as processes, so one who needs another finds it. */
+static struct space *space_unused(struct model *model)
+{
+	struct space *space = model->space;
+
+	while (space->users)
+		space++;
+	return space;
+}
+
+static void enter(struct model *model, uint32_t proc, struct space *space)
+{
+	model->of[proc] = space;
+	space->users++;
+}
+
+/* What a process leaves stays for the others that use it. */
+static void leave(struct model *model, uint32_t proc)
+{
+	struct space *space = model->of[proc];
+
+	model->of[proc] = NULL;
+	if (--space->users == 0)
+		space_clear(model, space);
+}
+
 static enum model_verdict step_fork(const struct judge *judge)
 {
 	struct model *model = judge->model;
 	uint32_t child = judge->op->args[1];
 	enum model_verdict verdict;
 
-	if (child >= PROC_MAX || model->space[child].alive)
+	if (child >= PROC_MAX || is_alive(model, child))
 		return must_fail(judge, EAGAIN, 0);
 	if (out_of_memory(judge))
 		return MODEL_AGREES;
 	verdict = must_succeed(judge);
 	if (verdict == MODEL_AGREES) {
-		space_copy(model, &model->space[child], judge->space);
-		model->space[child].alive = true;
+		enter(model, child, space_unused(model));
+		space_copy(model, model->of[child], judge->space);
 	}
+	return verdict;
+}
+
+/* clone(2) with CLONE_VM: calling process and child run in the same memory space. */
+static enum model_verdict step_clone_vm(const struct judge *judge)
+{
+	struct model *model = judge->model;
+	uint32_t child = judge->op->args[1];
+	enum model_verdict verdict;
+
+	if (child >= PROC_MAX || is_alive(model, child))
+		return must_fail(judge, EAGAIN, 0);
+	if (out_of_memory(judge))
+		return MODEL_AGREES;
+	verdict = must_succeed(judge);
+	if (verdict == MODEL_AGREES)
+		enter(model, child, judge->space);
 	return verdict;
 }
 
 static enum model_verdict step_exit(const struct judge *judge)
 {
-	space_clear(judge->model, judge->space);
-	judge->space->alive = false;
+	leave(judge->model, judge->op->args[0]);
 	return must_succeed(judge);
 }
 
 static enum model_verdict step_exec(const struct judge *judge)
 {
+	struct model *model = judge->model;
+	uint32_t proc = judge->op->args[0];
+
 	if (out_of_memory(judge))
 		return MODEL_AGREES;
-	space_clear(judge->model, judge->space);
+	leave(model, proc);
+	enter(model, proc, space_unused(model));
 	return must_succeed(judge);
 }
 
@@ -313,12 +365,13 @@ static step_fn *const steps[NR_OPS] = {
 	[OP_read] = step_read,         [OP_write] = step_write,     [OP_truncate] = step_truncate,
 	[OP_fread] = step_fread,       [OP_fwrite] = step_fwrite,   [OP_evict] = step_unseen,
 	[OP_swapout] = step_unseen,    [OP_age] = step_unseen,      [OP_reclaim] = step_unseen,
-	[OP_swapon] = step_swapon,     [OP_swapoff] = step_swapoff,
+	[OP_swapon] = step_swapon,     [OP_swapoff] = step_swapoff, [OP_clone_vm] = step_clone_vm,
 };
 
-static bool is_alive(const struct model *model, uint32_t proc)
+/* fork and clone_vm may find their parent dead or their child's slot taken. */
+static bool takes_slot(const struct op *op)
 {
-	return proc < PROC_MAX && model->space[proc].alive;
+	return op_info(op->code)->operand[1].kind == OPERAND_NEWPROC;
 }
 
 enum model_verdict model_step(struct model *model, const struct op *op, const struct result *actual,
@@ -334,8 +387,8 @@ enum model_verdict model_step(struct model *model, const struct op *op, const st
 	model->lost.proc = PROC_MAX;
 	if (op_info(op->code)->operand[0].kind == OPERAND_PROC) {
 		if (!is_alive(model, op->args[0]))
-			return must_fail(&judge, ESRCH, op->code == OP_fork ? EAGAIN : 0);
-		judge.space = &model->space[op->args[0]];
+			return must_fail(&judge, ESRCH, takes_slot(op) ? EAGAIN : 0);
+		judge.space = model->of[op->args[0]];
 	}
 	return steps[op->code](&judge);
 }
@@ -352,7 +405,7 @@ int model_peek(const struct model *model, uint32_t proc, uint32_t vpn, uint64_t 
 
 	if (!is_alive(model, proc))
 		return -ESRCH;
-	space = &model->space[proc];
+	space = model->of[proc];
 	i = space_find(space, vpn);
 	area = space_area(space, vpn);
 	if (growth_of(space, i, vpn) == GROWS) {
@@ -376,7 +429,7 @@ bool model_next_mapped(const struct model *model, uint32_t proc, uint32_t *vpn)
 
 	if (!is_alive(model, proc))
 		return false;
-	space = &model->space[proc];
+	space = model->of[proc];
 	i = space_find(space, *vpn);
 	if (i == space->n)
 		return false;

@@ -152,7 +152,7 @@ static void shrink(struct model *model, uint32_t file, uint32_t size)
 		object->boot = size;
 	tokens_clear(&model->pool, &object->tokens, size, VPN_END);
 	for (proc = 0; object->users && proc < PROC_MAX; proc++) {
-		struct space *space = &model->space[proc];
+		struct space *space = &model->space[proc]; /* the order is all the same */
 
 		for (i = 0; i < space->n; i++) {
 			const struct area *area = &space->area[i];

@@ -114,8 +114,8 @@ struct area {
 };
 
 struct space {
-	bool alive;
-	uint32_t brk;      /* vpn */
+	uint32_t users; /* processes: fork(2) gives a child a space of its own, CLONE_VM this one */
+	uint32_t brk;   /* vpn */
 	struct area *area; /* by address; neighbours that are equal are joined */
 	uint32_t n, max;
 	struct tokens tokens; /* private pages that differ from what lies beneath */
@@ -140,6 +140,7 @@ struct model {
 	uint32_t mmap_base;  /* where the kernel's own choice of addresses begins */
 	struct token_pool pool;
 	struct space space[PROC_MAX];
+	struct space *of[PROC_MAX]; /* a process's space; NULL: it is not alive */
 	struct object *object;
 	uint32_t nr_objects, max_objects;
 	uint32_t free_object; /* number + 1 */

@@ -191,7 +191,7 @@ static bool duplicate(struct mutator *m)
 
 		if (!insert_op(&m->trace, to + i, &op))
 			return i > 0;
-		if (op.code == OP_fork)
+		if (op_info((enum op_code)op.code)->operand[1].kind == OPERAND_NEWPROC)
 			aim_at_living(m, to + i);
 	}
 	return true;

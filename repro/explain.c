@@ -53,6 +53,9 @@ int picture_take(struct picture *picture, struct machine *machine)
 	for (uint32_t proc = 0; proc < PROC_MAX; proc++) {
 		struct page_view view;
 
+		/* What threads share belongs to the one that events name. */
+		if (machine_proc_alive(machine, proc) && machine_mm_of(machine, proc) != proc)
+			continue;
 		for (uint32_t vpn = 0; machine_next_entry(machine, proc, &vpn, &view); vpn++) {
 			struct entry entry = {{proc, vpn}, where(&view)};
 

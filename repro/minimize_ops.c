@@ -18,6 +18,12 @@
 #define PAIRS_AIM    10u /* ops: 45 pairs, each with other aims */
 #define SKELETON_MAX 12u /* ops */
 
+/* fork and clone_vm: operands are the parent and the child. */
+static bool makes_process(const struct op *op)
+{
+	return op_info((enum op_code)op->code)->operand[1].kind == OPERAND_NEWPROC;
+}
+
 /* ---- aim ------------------------------------------------------------------------------------ */
 
 /* Try the candidate with its last op at other pages and in other processes. */
@@ -32,7 +38,7 @@ static bool try_aims(struct minimizer *minimizer)
 	if (proc < 0 || addr < 0 || (last->refs >> addr & 1))
 		return false;
 	for (uint32_t i = 0; i < trace->nr_ops; i++)
-		procs |= trace->ops[i].code == OP_fork ? 1u << trace->ops[i].args[1] % PROC_MAX : 0;
+		procs |= makes_process(&trace->ops[i]) ? 1u << trace->ops[i].args[1] % PROC_MAX : 0;
 	for (; procs; procs &= procs - 1) {
 		for (uint32_t page = 0; page < AIM_PAGES; page++) {
 			last->args[proc] = (uint32_t)__builtin_ctz(procs);
@@ -116,7 +122,7 @@ static bool merge_fork(struct minimizer *minimizer, uint32_t i)
 	while (i < trace->nr_ops) {
 		struct op *op = &trace->ops[i];
 
-		if (op->code == OP_fork && op->args[1] == child)
+		if (makes_process(op) && op->args[1] == child)
 			break;
 		if (op->code == OP_exit && op->args[0] == child) {
 			trace_remove(trace, i, 1);
@@ -155,7 +161,7 @@ static void merge_forks(struct minimizer *minimizer)
 	for (uint32_t i = minimizer->best->nr_ops; i-- > 0 && !minimize_stopped(minimizer);) {
 		const struct trace *best = minimizer->best;
 
-		if (i < best->nr_ops && best->ops[i].code == OP_fork && !merge_fork(minimizer, i))
+		if (i < best->nr_ops && makes_process(&best->ops[i]) && !merge_fork(minimizer, i))
 			replace_parent(minimizer, i);
 	}
 }

@@ -119,6 +119,14 @@ static void files(void **state)
 	       CELL(SHARED, ONE, FIRST, EVICT), CELL(SHARED, ONE, FOUND, EXIT));
 }
 
+/* Threads have one mapping between them, and it keeps its history when its mm is renamed. */
+static void threads(void **state)
+{
+	EXPECT("mmap p0 w0 2 rw anon|fixed\nwrite p0 w0\np1 = clone_vm p0\nwrite p1 w1\n"
+	       "exit p0\nswapout p1 w0\np0 = clone_vm p1\nexec p1\nmunmap p0 w0 2\n",
+	       CELL(ANON, ONE, FIRST, SWAPOUT), CELL(ANON, ONE, FIRST, MUNMAP));
+}
+
 /* Any of the generator's traces: what is declared unreachable is not reached. */
 static void the_unreachable_stays_empty(void **state)
 {
@@ -153,6 +161,7 @@ int main(void)
 		cmocka_unit_test(sharers_of_a_page),
 		cmocka_unit_test(a_walk),
 		cmocka_unit_test(files),
+		cmocka_unit_test(threads),
 		cmocka_unit_test(the_unreachable_stays_empty),
 	};
 

@@ -248,6 +248,31 @@ static void exec_empties_and_exit_ends(void **state)
 	picture(p, 1, "..");
 }
 
+static void threads_share_a_space(void **state)
+{
+	struct play *p = *state;
+	uint64_t kept;
+
+	map(p, 0, W(0), 2, RW, PRIVATE);
+	agrees(p, op(clone_vm, 0, 1), ok);
+	agrees(p, op(clone_vm, 0, 1), fails(EAGAIN));
+	agrees(p, op(clone_vm, 9, 2), fails(ESRCH));
+	kept = write(p, 1, W(0));
+	sees(p, 0, W(0), kept);
+	agrees(p, op(munmap, 0, AT(W(1)), 1), ok);
+	picture(p, 1, "w.");
+	forks(p, 1, 2);
+	write(p, 2, W(0));
+	sees(p, 1, W(0), kept);
+	agrees(p, op(exit, 0), ok);
+	sees(p, 1, W(0), kept);
+	agrees(p, op(clone_vm, 1, 0), ok);
+	agrees(p, op(exec, 1), ok);
+	picture(p, 1, "..");
+	sees(p, 0, W(0), kept);
+	disagrees(p, op(clone_vm, 0, 3), fails(EAGAIN));
+}
+
 /* ---- mmap and munmap --------------------------------------------------------------- */
 
 static void mmap_fixed_replaces(void **state)
@@ -1092,6 +1117,7 @@ int main(void)
 		TEST(fork_copies_private_and_shares_shared),
 		TEST(fork_needs_a_parent_and_a_free_slot),
 		TEST(exec_empties_and_exit_ends),
+		TEST(threads_share_a_space),
 		TEST(mmap_fixed_replaces),
 		TEST(mmap_refuses_bad_arguments),
 		TEST(mmap_chooses_free_user_pages),

@@ -205,7 +205,7 @@ static const struct lie {
 	LIE(rss, 0, 8, "rss"),
 	LIE(child_rss, 0, 1, "mm 1: rss"),
 	LIE(nr_ptes, 0, 1, "nr_ptes"),
-	LIE(mm_id, 0, 4, "has not the mm"),
+	LIE(mm_id, 0, 4, "is none of its users"),
 	LIE(area_start, 0, 1, "total_vm"),
 	LIE(area_end, 0, 0x20, "overlap"),
 	LIE(area_flags, 8, VM_LOCKED >> 8, "locked_vm"),
@@ -265,7 +265,7 @@ static const struct lie {
 	LIE(nr_active, 0, 1, "nr_active"),
 	LIE(nr_inactive, 0, 1, "nr_inactive"),
 	LIE(committed, 0, 1, "Committed_AS"),
-	LIE(task_proc, 0, 2, "has not the mm"),
+	LIE(task_proc, 0, 2, "has no mm of this machine"),
 	LIE(vmas_used, 0, 16, "vm_area_struct"),
 	LIE(stacks_used, 0, 8, "kernel_stack"),
 	LIE(inodes_used, 0, 16, "inode"),
@@ -433,6 +433,29 @@ static void a_slot_is_free_once(void **state)
 	machine_destroy(w.machine);
 }
 
+static void threads_are_counted(void **state)
+{
+	struct world w = world_make("scan");
+	struct mm *mm = w.machine->tasks[0]->mm;
+
+	apply(w.machine, OP_clone_vm, 0, 5);
+	assert_ptr_equal(w.machine->tasks[5]->mm, mm);
+	assert_null(recount(&w));
+	mm->users++;
+	says(&w, "number of users of all mms is 4, counted 3");
+	mm->users -= 3;
+	says(&w, "mm 0: nobody uses it");
+	mm->users += 2;
+	mm->id = 1;
+	says(&w, "mm 1: process 1 is none of its users");
+	mm->id = 0;
+	apply(w.machine, OP_exit, 0, 0);
+	assert_int_equal(mm->id, 5);
+	assert_int_equal(mm->users, 1);
+	assert_null(recount(&w));
+	machine_destroy(w.machine);
+}
+
 /* ---- the design's own check ------------------------------------------------------------------ */
 
 static const char *broken_check(struct machine *machine)
@@ -504,6 +527,7 @@ int main(void)
 		cmocka_unit_test(lists_must_hold_their_pages),
 		cmocka_unit_test(a_swap_page_and_its_slot_must_agree),
 		cmocka_unit_test(a_slot_is_free_once),
+		cmocka_unit_test(threads_are_counted),
 		cmocka_unit_test(the_design_is_asked_last),
 		cmocka_unit_test(the_quick_form_looks_at_what_is_live),
 		cmocka_unit_test(recounting_changes_nothing),

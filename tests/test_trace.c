@@ -338,6 +338,7 @@ static void test_container(void **state)
 /* Every op in canonical form: what is read here is printed again, letter by letter. */
 static const char *const canonical[] = {
 	"p1 = fork p0",
+	"p7 = clone_vm p0",
 	"p31 = fork p31 (fail_nth: 2) (reclaim_nth: 1) (fail_meta: 65535) = ENOMEM",
 	"p31 = fork p31 (fail_nth: 2) (fail_from: 4) (fail_meta_from: 65535)",
 	"exit p1",

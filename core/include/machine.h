@@ -64,6 +64,7 @@ enum event_kind {
 	EVENT_STALE,    /* the backend showed (mm, vpn), but that entry does not map the page */
 	EVENT_WALK_END, /* value = mapcount after it */
 	EVENT_FILL,     /* a page came in: aux = enum fill_kind, value = its token */
+	EVENT_RENAME, /* the thread that mm was named after left it: it is mm `value` from now on */
 };
 enum walk_reason { WALK_REFERENCED, WALK_UNMAP };
 /* Where a page that came in got its content from. */
@@ -72,7 +73,7 @@ enum fill_kind { FILL_ZERO, FILL_FILE, FILL_SWAP, FILL_COPY };
 struct event {
 	uint8_t kind; /* enum event_kind */
 	uint8_t aux;
-	uint16_t mm; /* mm->id */
+	uint16_t mm; /* mm->id: the process slot of one of its users */
 	uint32_t vpn;
 	uint64_t value;
 };
@@ -138,6 +139,9 @@ size_t machine_mappers(struct machine *machine, uint32_t proc, uint32_t vpn, str
 void machine_describe(struct machine *machine, uint32_t proc, uint32_t vpn, char *buf, size_t size);
 
 bool machine_proc_alive(const struct machine *machine, uint32_t proc);
+/* The name of the address space that PROC, which is alive, runs in: PROC itself, or the thread of
+ * the same address space that events name it after. */
+uint32_t machine_mm_of(const struct machine *machine, uint32_t proc);
 /* True if [vpn, vpn + npages) lies inside one area of PROC. */
 bool machine_one_area(struct machine *machine, uint32_t proc, uint32_t vpn, uint32_t npages);
 

@@ -198,7 +198,8 @@ struct pgd {
 };
 
 struct mm {
-	uint32_t id; /* the process slot it was made for, 0.. */
+	uint32_t id;    /* its name: the slot of one of its users, 0.. */
+	uint32_t users; /* processes that run in it: more than one are threads */
 	struct vma_tree vmas;
 	struct vma *first; /* lowest area */
 	struct vma *cache; /* last find_vma hit, or NULL */
