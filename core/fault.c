@@ -145,6 +145,13 @@ static int do_no_page(const struct fault *f)
 	return map_page(f, page, fault_prot(f), NULL);
 }
 
+/* Nobody else has PAGE, mapped or swapped: what page_move_anon_rmap() was told. */
+static void page_is_exclusive(const struct fault *f, struct page *page)
+{
+	if (f->machine->rmap->anon_exclusive && (page->flags & PG_ANON))
+		f->machine->rmap->anon_exclusive(f->machine, page, f->vma, f->vpn);
+}
+
 /* ---- swapped -------------------------------------------------------------------- */
 
 /*
@@ -175,8 +182,10 @@ static int do_swap_page(const struct fault *f)
 	swap_free(machine, entry);
 	if (vm_swap_full(machine))
 		remove_exclusive_swap_page(machine, page, 1);
-	if (f->write && can_share_swap_page(machine, page, 1))
+	if (f->write && can_share_swap_page(machine, page, 1)) {
+		page_is_exclusive(f, page);
 		prot |= PTE_RW | PTE_D;
+	}
 	/* A write to a page that others use too finds it read-only and faults once more. */
 	pte_set(machine, f->pte, pte_mk(page->pfn + f->sub, prot));
 	return 0;
@@ -224,8 +233,10 @@ static int do_wp_page(const struct fault *f)
 	/* Shared pages are writable from the first fault on; if one is not, writing is right. */
 	if (f->vma->flags & VM_SHARED)
 		return reuse_page(f);
-	if (can_share_swap_page(machine, old, 1))
+	if (can_share_swap_page(machine, old, 1)) {
+		page_is_exclusive(f, old);
 		return reuse_page(f);
+	}
 	return copy_page(f, old);
 }
 

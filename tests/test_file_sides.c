@@ -374,7 +374,8 @@ static void names_and_sizes(void **state)
 	assert_int_equal(rmap_vma_bytes(rmap_find("objrmap")), 64);
 	assert_int_equal(rmap_vma_bytes(rmap_find("objrmap+prio_tree")), 72);
 	assert_int_equal(rmap_vma_bytes(rmap_find("anon_vma_direct")), 76); /* as posted */
-	assert_int_equal(rmap_vma_bytes(rmap_find("anon_vma")), 84);        /* 2.6.7 */
+	assert_int_equal(rmap_vma_bytes(rmap_find("anon_vma_chain")), 84);
+	assert_int_equal(rmap_vma_bytes(rmap_find("anon_vma")), 84); /* 2.6.7 */
 }
 
 static void combinations_agree(void **state)

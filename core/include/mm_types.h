@@ -186,7 +186,10 @@ struct vma {
 
 	/* backend */
 	void *rmap;
-	TAILQ_ENTRY(vma) rmap_link;
+	union {
+		TAILQ_ENTRY(vma) rmap_link;
+		TAILQ_HEAD(avc_list, avc) rmap_chain;
+	};
 	union {
 		struct prio_node prio;
 		struct interval_node interval;

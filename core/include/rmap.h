@@ -105,6 +105,14 @@ struct rmap_ops {
 	 */
 	int (*anon_prepare)(struct machine *machine, struct vma *vma);
 
+	/*
+	 * The engine found that PAGE, which is anonymous and mapped at VPN of VMA and nowhere else,
+	 * is no swap entry's either, and lets VMA write to it. A design may file it under what only
+	 * VMA and its descendants have. Optional.
+	 */
+	void (*anon_exclusive)(struct machine *machine, struct page *page, struct vma *vma,
+			       uint32_t vpn);
+
 	/* A fresh area is in its mm. Optional. Pages come later, through add(). */
 	void (*vma_link)(struct machine *machine, struct vma *vma);
 

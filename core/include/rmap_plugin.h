@@ -20,7 +20,7 @@
  * Goes up whenever the meaning of rmap.h or mm_types.h changes. Changes of layout are found by
  * the sizes below even if somebody forgets.
  */
-#define RMAP_PLUGIN_VERSION 4
+#define RMAP_PLUGIN_VERSION 5
 
 struct rmap_plugin {
 	uint32_t version; /* RMAP_PLUGIN_VERSION it was compiled with; always the first word */

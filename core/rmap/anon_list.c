@@ -85,8 +85,7 @@ bool anon_vma_can_merge(const struct vma *a, const struct vma *b)
 
 /* ---- what happens to areas ----------------------------------------------------------------- */
 
-/* Could LEFT and RIGHT, apart from their protections, be one area? */
-static bool nearly_mergeable(const struct vma *left, const struct vma *right)
+bool anon_vma_nearly_mergeable(const struct vma *left, const struct vma *right)
 {
 	const uint32_t prot = VM_READ | VM_WRITE | VM_EXEC;
 
@@ -101,9 +100,9 @@ static bool nearly_mergeable(const struct vma *left, const struct vma *right)
  */
 static struct anon_vma *find_mergeable_anon_vma(const struct vma *vma)
 {
-	if (vma->next && vma->next->rmap && nearly_mergeable(vma, vma->next))
+	if (vma->next && vma->next->rmap && anon_vma_nearly_mergeable(vma, vma->next))
 		return vma->next->rmap;
-	if (vma->prev && vma->prev->rmap && nearly_mergeable(vma->prev, vma))
+	if (vma->prev && vma->prev->rmap && anon_vma_nearly_mergeable(vma->prev, vma))
 		return vma->prev->rmap;
 	return NULL;
 }

@@ -38,6 +38,8 @@ int anon_vma_merge(struct machine *machine, struct vma *keep, struct vma *gone);
 /* rmap_ops.can_merge: two areas whose pages are found by different lists cannot be one. */
 bool anon_vma_can_merge(const struct vma *a, const struct vma *b);
 
+/* Could LEFT and RIGHT, apart from their protections, be one area? */
+bool anon_vma_nearly_mergeable(const struct vma *left, const struct vma *right);
 /*
  * rmap_ops.anon_prepare: VMA gets a list before its first anonymous page. That of a neighbour with
  * which it may yet merge is taken over, else there is a fresh one.
