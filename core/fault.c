@@ -48,6 +48,7 @@ static int new_anon_page(const struct fault *f, enum fill_kind from, uint64_t to
 	page = page_alloc(machine, GFP_HIGHUSER);
 	if (!page)
 		return -ENOMEM;
+	preempt(machine, FAULT_AFTER_ALLOC);
 	if (ptep_get(f->pte) != f->entry) {
 		page_put(machine, page);
 		return FAULT_RETRY;
@@ -74,6 +75,8 @@ static int map_page(const struct fault *f, struct page *page, uint32_t prot, str
 	}
 	if (old)
 		page_remove_rmap(f->machine, old, f->vma, f->vpn, f->pte);
+	if (old)
+		preempt(f->machine, COW_BETWEEN, .ptl = f->vma->mm, .page = page, .page2 = old);
 	pte_set(f->machine, f->pte, pte_mk(page->pfn + f->sub, prot));
 	if (old)
 		page_put(f->machine, old);
@@ -114,7 +117,7 @@ static int do_anonymous_page(const struct fault *f)
 
 /* A write to a private mapping copies the file's page at once, instead of mapping it read-only
  * and faulting again. */
-static int map_private_copy(const struct fault *f, struct page *cached)
+static int map_private_copy(const struct fault *f, struct page *cached, uint32_t truncations)
 {
 	struct page *copy;
 	int err = new_anon_page(f, FILL_COPY, cached->token[f->sub], &copy);
@@ -122,6 +125,10 @@ static int map_private_copy(const struct fault *f, struct page *cached)
 	page_put(f->machine, cached);
 	if (err)
 		return err;
+	if (f->vma->file->truncate_count != truncations) {
+		page_put(f->machine, copy);
+		return FAULT_RETRY;
+	}
 	err = map_page(f, copy, fault_prot(f), NULL);
 	if (err)
 		return err;
@@ -129,19 +136,28 @@ static int map_private_copy(const struct fault *f, struct page *cached)
 	return 0;
 }
 
+/* A truncation that comes between finding a page and mapping it would miss the entry: whoever sees
+ * that there was one looks again. */
 static int do_no_page(const struct fault *f)
 {
 	struct page *page;
+	uint32_t truncations;
 	int err;
 
 	if (!f->vma->file)
 		return do_anonymous_page(f);
+	truncations = f->vma->file->truncate_count;
 	err = file_getpage(f->machine, f->vma->file, vma_index_of_vpn(f->vma, f->vpn), &page);
 	if (err)
 		return err;
 	mark_page_accessed(f->machine, page);
+	preempt(f->machine, FAULT_AFTER_LOOKUP);
 	if (f->write && !(f->vma->flags & VM_SHARED))
-		return map_private_copy(f, page);
+		return map_private_copy(f, page, truncations);
+	if (f->vma->file->truncate_count != truncations || ptep_get(f->pte) != f->entry) {
+		page_put(f->machine, page);
+		return FAULT_RETRY;
+	}
 	return map_page(f, page, fault_prot(f), NULL);
 }
 
@@ -172,13 +188,19 @@ static int do_swap_page(const struct fault *f)
 	err = swapin_page(machine, entry, &page);
 	if (err)
 		return err;
-	MM_ASSERT(ptep_get(f->pte) == f->entry);
+	preempt(machine, SWAPIN_WAIT);
+	/* Whoever was quicker may have given the slot up, and the page may have another by now. */
+	if (ptep_get(f->pte) != f->entry || page->swap != swap_sub_entry(machine, entry, 0)) {
+		page_put(machine, page);
+		return FAULT_RETRY;
+	}
 	mark_page_accessed(machine, page);
 	err = page_add_rmap(machine, page, f->vma, f->vpn, f->pte);
 	if (err) {
 		page_put(machine, page);
 		return err;
 	}
+	preempt(machine, SWAPIN_BETWEEN, .ptl = f->vma->mm, .page = page);
 	swap_free(machine, entry);
 	if (vm_swap_full(machine))
 		remove_exclusive_swap_page(machine, page, 1);
@@ -207,6 +229,10 @@ static int copy_page(const struct fault *f, struct page *old)
 	/* Reclaim may unmap the page, but not free or reuse it while we hold it. */
 	page_get(old);
 	err = new_anon_page(f, FILL_COPY, old->token[f->sub], &new);
+	if (!err && preempt(f->machine, COW_AFTER_COPY) && ptep_get(f->pte) != f->entry) {
+		page_put(f->machine, new);
+		err = FAULT_RETRY;
+	}
 	if (!err)
 		err = map_page(f, new, fault_prot(f), old);
 	if (!err)
@@ -233,7 +259,7 @@ static int do_wp_page(const struct fault *f)
 	/* Shared pages are writable from the first fault on; if one is not, writing is right. */
 	if (f->vma->flags & VM_SHARED)
 		return reuse_page(f);
-	if (can_share_swap_page(machine, old, 1)) {
+	if (!(old->flags & PG_LOCKED) && can_share_swap_page(machine, old, 1)) {
 		page_is_exclusive(f, old);
 		return reuse_page(f);
 	}
@@ -294,7 +320,7 @@ static bool hardware_walk(struct machine *machine, struct ptep pte, bool write, 
  */
 static int expand_stack(struct machine *machine, struct vma *vma, uint32_t vpn)
 {
-	uint32_t grow = vma->start - vpn;
+	uint32_t grow;
 	int err;
 
 	if (!(vma->flags & VM_GROWSDOWN) || vma->end - vpn > STACK_PAGES_MAX)
@@ -302,6 +328,10 @@ static int expand_stack(struct machine *machine, struct vma *vma, uint32_t vpn)
 	err = anon_prepare(machine, vma);
 	if (err)
 		return err;
+	/* Another thread may have made it grow as far, or further. */
+	if (preempt(machine, STACK_GROW) && vma->start <= vpn)
+		return 0;
+	grow = vma->start - vpn;
 	vma_set_bounds(machine, vma, vpn, vma->end, vma->pgoff - grow);
 	vma_account(machine, vma->mm, vma->flags, (int32_t)grow);
 	return 0;

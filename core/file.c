@@ -69,11 +69,10 @@ struct address_space *file_by_number(struct machine *machine, uint32_t file)
 
 struct address_space *shmem_create(struct machine *machine, uint32_t npages)
 {
-	struct address_space *file = file_create(machine, machine->next_file_id, FILE_SHMEM);
+	struct address_space *file = file_create(machine, machine->next_file_id++, FILE_SHMEM);
 
 	if (!file)
 		return NULL;
-	machine->next_file_id++;
 	file->unlinked = true;
 	file->npages = npages;
 	return file;
@@ -196,6 +195,10 @@ static int grab_page(struct machine *machine, struct address_space *file, uint32
 	page = page_alloc(machine, GFP_HIGHUSER);
 	if (!page)
 		return -ENOMEM;
+	if (file_find_page(machine, file, index)) { /* somebody else was quicker */
+		page_put(machine, page);
+		return grab_page(machine, file, index, result);
+	}
 	err = cache_page(machine, file, index, page);
 	if (err) {
 		page_put(machine, page);
@@ -208,12 +211,31 @@ static int grab_page(struct machine *machine, struct address_space *file, uint32
 	return 0;
 }
 
+/* PAGE was read in for INDEX; ERR if the file was cut off before it meanwhile. Then the page is let
+ * go, and leaves the cache if all of it is beyond the end. */
+static int still_inside(struct machine *machine, struct page *page, uint32_t index, int err)
+{
+	uint32_t npages = page->mapping->npages;
+
+	if (index < npages)
+		return 0;
+	if (page->index >= npages) {
+		page->flags &= ~PG_DIRTY;
+		file_remove_page(machine, page);
+	}
+	page_put(machine, page);
+	return err;
+}
+
 int file_getpage(struct machine *machine, struct address_space *file, uint32_t index,
 		 struct page **page)
 {
+	int err;
+
 	if (index >= file->npages)
 		return RES_BUS;
-	return grab_page(machine, file, index, page);
+	err = grab_page(machine, file, index, page);
+	return err ? err : still_inside(machine, *page, index, RES_BUS);
 }
 
 /* ---- writing back --------------------------------------------------------------- */
@@ -306,25 +328,54 @@ static struct vma **sorted_areas(struct machine *machine, struct address_space *
 	return machine->areas;
 }
 
-/*
- * Clear the entries of all areas for offsets from FIRST on, private copies included. Pages are
- * freed as areas are visited, and which frame is free first decides who gets it next; so the
- * order must not be that of i_mmap, which depends on which areas a design merged.
+/* Clear the entries of VMA for offsets from FIRST on. */
+static void unmap_area_from(struct machine *machine, struct vma *vma, uint32_t first)
+{
+	uint32_t npages = vma->end - vma->start;
+
+	if (vma->pgoff >= first)
+		zap_range(machine, vma, vma->start, vma->end);
+	else if (first - vma->pgoff < npages)
+		zap_range(machine, vma, vma->start + (first - vma->pgoff), vma->end);
+}
+
+/* Visit the areas that have not been, in order. False: areas may have changed, and it must go on.
  */
-static void unmap_from(struct machine *machine, struct address_space *file, uint32_t first)
+static bool unmap_areas_from(struct machine *machine, struct address_space *file, uint32_t first)
 {
 	uint32_t n;
 	struct vma **areas = sorted_areas(machine, file, &n);
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct vma *vma = areas[i];
-		uint32_t npages = vma->end - vma->start;
+		struct mm *mm = areas[i]->mm;
+		bool ran;
 
-		if (vma->pgoff >= first)
-			zap_range(machine, vma, vma->start, vma->end);
-		else if (first - vma->pgoff < npages)
-			zap_range(machine, vma, vma->start + (first - vma->pgoff), vma->end);
+		if (areas[i]->truncate_count == file->truncate_count)
+			continue;
+		machine->i_mmap_lock = file;
+		unmap_area_from(machine, areas[i], first);
+		machine->i_mmap_lock = NULL;
+		areas[i]->truncate_count = file->truncate_count;
+		/* Who has waited for the list may have it now. */
+		ran = i + 1 < n && areas[i + 1]->mm != mm && preempt(machine, TRUNCATE_LOCKBREAK);
+		if (ran)
+			return false;
 	}
+	return true;
+}
+
+/*
+ * Clear the entries of all areas for offsets from FIRST on, private copies included. Pages are
+ * freed as areas are visited, and which frame is free first decides who gets it next; so the
+ * order must not be that of i_mmap, which depends on which areas a design merged.
+ *
+ * Between two address spaces the list is let go. What has been visited is marked with the count of
+ * truncations, which a copy inherits: if the original comes later, so does the copy.
+ */
+static void unmap_from(struct machine *machine, struct address_space *file, uint32_t first)
+{
+	while (!unmap_areas_from(machine, file, first))
+		;
 }
 
 /* Offset FIRST is inside a page: from there on to its end the page is zero, wherever it is. */
@@ -381,7 +432,9 @@ int do_truncate(struct machine *machine, struct address_space *file, uint32_t np
 		return 0;
 	if (file->boot_pages > npages)
 		file->boot_pages = npages;
+	file->truncate_count++;
 	unmap_from(machine, file, npages);
+	preempt(machine, TRUNCATE_BETWEEN);
 	drop_from(machine, file, npages);
 	return 0;
 }
@@ -409,6 +462,8 @@ int file_read(struct machine *machine, struct address_space *file, uint32_t inde
 	if (index >= file->npages)
 		return -ENODATA;
 	err = grab_page(machine, file, index, &page);
+	if (!err)
+		err = still_inside(machine, page, index, -ENODATA);
 	if (err)
 		return err;
 	mark_page_accessed(machine, page);

@@ -12,6 +12,7 @@
  *   reclaim.c   lists, page_referenced, try_to_unmap, shrink
  *   pagetable.c tables, the choke point, census
  *   frame.c     zones, frames, watermarks
+ *   actors.c    what runs inside an op, and what has to wait
  *   kmem.c      typed pools, i386 accounting, allocation oracle
  *   recount.c   everything recomputed
  *   radix.c     sparse maps from page offset to a word
@@ -268,6 +269,8 @@ void vma_set_bounds(struct machine *machine, struct vma *vma, uint32_t start, ui
 struct vma *vma_merge(struct machine *machine, struct mm *mm, struct vma *prev, uint32_t start,
 		      uint32_t end, uint32_t flags, struct address_space *file, uint32_t pgoff,
 		      void *rmap);
+/* Pages of FROM come to VMA: see the truncation in file.c. */
+void truncate_rescan(struct vma *vma, const struct vma *from);
 /* VMA takes over its next neighbour; PREV takes over AREA's pages below BOUNDARY. The caller has
  * asked vmas_mergeable(). 0, or -ENOMEM with nothing changed. */
 int vma_absorb_next(struct machine *machine, struct vma *vma);
@@ -388,9 +391,13 @@ void swap_free(struct machine *machine, swp_entry_t entry);
 bool swap_saturated(const struct machine *machine, const struct swap_slot *slot);
 /* No entry names saturated slots of AREA any more: free them, and drop what is cached there. */
 void swap_desaturate(struct machine *machine, uint32_t area);
+/* Let go of the pages that only the swap cache has: copying on write may leave some behind, when both
+ * sides copy at once. */
+void swap_drop_cache(struct machine *machine);
 /* swap_free, and drop the cached page if it was the last user. */
 void free_swap_and_cache(struct machine *machine, swp_entry_t entry);
-/* The page of ENTRY with a reference, reading it in: 0 or -ENOMEM. */
+/* The page of ENTRY with a reference, reading it in: 0, -ENOMEM, or -EAGAIN if the slot is not what
+ * it was before there was memory. */
 int swapin_page(struct machine *machine, swp_entry_t entry, struct page **page);
 /*
  * do_wp_page's question: is this anonymous page ours alone? (count, slot map; 2.6 rules.) OURS: how
@@ -428,6 +435,42 @@ uint32_t shrink_caches(struct machine *machine, enum zone_id max_zone, uint32_t 
 int do_evict(struct machine *machine, struct mm *mm, uint32_t vpn);
 int do_swapout(struct machine *machine, struct mm *mm, uint32_t vpn);
 int do_age(struct machine *machine, struct mm *mm, uint32_t vpn);
+
+/* ---- actors.c ----------------------------------------------------------------------- */
+
+/* What the op under way has locked at a point, besides its own mmap_sem. */
+struct held {
+	const struct mm *ptl;               /* page_table_lock */
+	const struct address_space *i_mmap; /* the list of a file's areas */
+	struct page *page, *page2;          /* page locks */
+	bool rmap;                          /* the reverse map's lists */
+};
+
+/*
+ * The op under way passes POINT_<ID> with so much locked: `preempt(machine, FORK_PER_PTE)` or
+ * `preempt(machine, ZAP_AFTER_FREE, .ptl = mm)`. Whoever passes one looks again at everything that
+ * is not locked. True: something ran.
+ */
+#define preempt(machine, ID, ...)                                                                  \
+	__extension__({                                                                            \
+		bool ran_ = false;                                                                 \
+		if (__builtin_expect((machine)->waiting != 0, 0))                                  \
+			ran_ = preempt_at((machine), POINT_##ID, ++(machine)->passed[POINT_##ID],  \
+					  &(struct held){__VA_ARGS__});                            \
+		ran_;                                                                              \
+	})
+bool preempt_at(struct machine *machine, enum point point, uint32_t nth, const struct held *held);
+
+/* A walk from inside another op: would it fail to lock PAGE, or the list of its areas? Entries of
+ * MM? Counts it. */
+bool page_trylock_fails(struct machine *machine, const struct page *page);
+bool ptl_trylock_fails(struct machine *machine, const struct mm *mm);
+
+/* OPS[0] is about to be done, and the N - 1 others nested in it. */
+void group_begin(struct machine *machine, const struct op *ops, uint32_t n,
+		 struct op_outcome *outcomes);
+/* Do OP now: through the table of ops. */
+int op_dispatch(struct machine *machine, const struct op *op, struct result *result);
 
 /* ---- struct machine ------------------------------------------------------------------ */
 
@@ -484,6 +527,17 @@ struct machine {
 
 	const struct op *op; /* the one under way, or NULL */
 	struct op_trace last_op;
+
+	/* The group under way (actors.c). */
+	const struct op *group;
+	struct op_outcome *outcomes;
+	uint32_t nr_ran;
+	uint32_t waiting;                        /* a bit per nested op that has not had its turn */
+	uint32_t stuck;                          /* a bit per process that waits for the host */
+	const struct mm *host_mm;                /* whose mmap_sem the host has, or NULL */
+	uint32_t passed[NR_POINTS];              /* how often, by this op */
+	struct held held;                        /* by the host, while a nested op runs */
+	const struct address_space *i_mmap_lock; /* truncation holds it */
 
 	struct vma **areas; /* scratch of truncation */
 	uint32_t max_areas;

@@ -270,6 +270,8 @@ bool alloc_allowed(struct machine *machine, bool can_wait)
 	nth = ++machine->last_op.allocs;
 	if (op->reclaim_nth == nth && can_wait && !machine->in_reclaim)
 		shrink_caches(machine, ZONE_HIGHMEM, 32);
+	if (machine->waiting && can_wait)
+		preempt_at(machine, POINT_ALLOC, nth, &(struct held){0});
 	if (!is_told_to_fail(op->fail_nth, op->fail_from, nth))
 		return true;
 	machine->last_op.alloc_failed = true;

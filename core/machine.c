@@ -23,6 +23,7 @@ static void boot(struct machine *machine)
 	machine->in_reclaim = false;
 	machine->lru_scan_seed = 0;
 	machine->op = NULL;
+	machine->waiting = 0;
 	machine->last_op = (struct op_trace){0};
 	machine->nr_events = 0;
 	machine->hash = 0x9e3779b97f4a7c15ull;
@@ -113,14 +114,22 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 	return hash ^ hash >> 32;
 }
 
+static void hash_result(struct machine *machine, const struct result *result)
+{
+	uint64_t hash = machine->hash;
+
+	hash = mix(hash, (uint64_t)(uint32_t)result->err << 32 | result->value);
+	machine->hash = mix(hash, result->token);
+}
+
 /* What a backend answers inside a walk counts as a set: designs visit in their own order. */
 static void hash_op(struct machine *machine, const struct result *result)
 {
-	uint64_t hash = machine->hash, set = 0;
+	uint64_t hash, set = 0;
 	bool in_walk = false;
 
-	hash = mix(hash, (uint64_t)(uint32_t)result->err << 32 | result->value);
-	hash = mix(hash, result->token);
+	hash_result(machine, result);
+	hash = machine->hash;
 	for (size_t i = 0; i < machine->nr_events; i++) {
 		const struct event *event = &machine->events[i];
 		uint64_t word = (uint64_t)event->kind << 56 | (uint64_t)event->aux << 48 |
@@ -157,7 +166,7 @@ static op_fn *const op_table[NR_OPS] = {
 #undef OP
 };
 
-static int dispatch(struct machine *machine, const struct op *op, struct result *result)
+int op_dispatch(struct machine *machine, const struct op *op, struct result *result)
 {
 	struct mm *mm = NULL;
 
@@ -171,15 +180,35 @@ static int dispatch(struct machine *machine, const struct op *op, struct result 
 
 void machine_apply(struct machine *machine, const struct op *op, struct result *result)
 {
-	MM_ASSERT(op->code < NR_OPS);
-	MM_ASSERT(op->refs == 0);
+	struct op_outcome outcome;
+
+	machine_apply_group(machine, op, 1, &outcome);
+	*result = outcome.result;
+}
+
+void machine_apply_group(struct machine *machine, const struct op *ops, uint32_t n,
+			 struct op_outcome *outcomes)
+{
+	MM_ASSERT(n > 0 && n <= GROUP_MAX);
+	for (uint32_t i = 0; i < n; i++) {
+		MM_ASSERT(ops[i].code < NR_OPS);
+		MM_ASSERT(ops[i].refs == 0);
+		outcomes[i] = (struct op_outcome){0};
+	}
 	machine->nr_events = 0;
 	machine->last_op = (struct op_trace){0};
-	machine->op = op;
-	*result = (struct result){0};
-	result->err = dispatch(machine, op, result);
+	machine->op = ops;
+	if (n > 1)
+		group_begin(machine, ops, n, outcomes);
+	outcomes->result.err = op_dispatch(machine, ops, &outcomes->result);
+	outcomes->trace = machine->last_op;
 	machine->op = NULL;
-	hash_op(machine, result);
+	machine->waiting = 0;
+	hash_op(machine, &outcomes->result);
+	for (uint32_t i = 1; i < n; i++) {
+		if (outcomes[i].order)
+			hash_result(machine, &outcomes[i].result);
+	}
 }
 
 const struct op_trace *machine_last_op(const struct machine *machine)
@@ -217,6 +246,7 @@ void machine_shutdown(struct machine *machine)
 		if (machine->tasks[proc])
 			task_exit(machine, proc);
 	}
+	swap_drop_cache(machine);
 	for (uint32_t i = 0; i < FILE_MAX; i++) {
 		struct address_space *file = machine->files[i];
 

@@ -44,10 +44,12 @@ free_mm:
 
 void mm_destroy(struct machine *machine, struct mm *mm)
 {
+	for (struct vma *vma = mm->first; vma; vma = vma->next)
+		zap_range(machine, vma, vma->start, vma->end);
+	preempt(machine, UNMAP_BEFORE_UNLINK);
 	while (mm->first) {
 		struct vma *vma = mm->first;
 
-		zap_range(machine, vma, vma->start, vma->end);
 		vma_account(machine, mm, vma->flags, -(int32_t)(vma->end - vma->start));
 		vma_remove(machine, vma);
 	}
@@ -98,9 +100,10 @@ static int copy_page_range(struct machine *machine, struct vma *parent, struct v
 	     at = vpn + 1) {
 		pte_t pte;
 
+		preempt(machine, FORK_PER_PTE);
 		if (pte_alloc(machine, child->mm, vpn, &dst))
 			return -ENOMEM;
-		/* Making the table may have run reclaim. */
+		/* Making the table may have run reclaim, or anything. */
 		pte = ptep_get(src);
 		if (pte_none(pte))
 			continue;
@@ -132,6 +135,7 @@ static int dup_vma(struct machine *machine, struct vma *parent, struct mm *mm)
 	}
 	vma_insert(machine, child, parent->file ? parent : NULL);
 	vma_account(machine, mm, child->flags, (int32_t)(child->end - child->start));
+	preempt(machine, FORK_AFTER_LINK);
 	return copy_page_range(machine, parent, child);
 }
 

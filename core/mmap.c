@@ -35,7 +35,7 @@ static void zap_present(struct machine *machine, struct vma *vma, uint32_t vpn, 
 		mark_page_accessed(machine, page);
 	page_remove_rmap(machine, page, vma, vpn, p);
 	pte_get_and_clear(machine, p);
-	if (page->flags & PG_SWAPCACHE)
+	if ((page->flags & (PG_SWAPCACHE | PG_LOCKED)) == PG_SWAPCACHE)
 		remove_exclusive_swap_page(machine, page, 1);
 	page_put(machine, page);
 }
@@ -50,11 +50,12 @@ void zap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_
 
 		if (pte_present(pte)) {
 			zap_present(machine, vma, vpn, p);
-			continue;
+		} else {
+			pte_get_and_clear(machine, p);
+			if (pte_swap(pte))
+				free_swap_and_cache(machine, pte_to_swp(pte));
 		}
-		pte_get_and_clear(machine, p);
-		if (pte_swap(pte))
-			free_swap_and_cache(machine, pte_to_swp(pte));
+		preempt(machine, ZAP_AFTER_FREE, .ptl = vma->mm);
 	}
 }
 
@@ -100,10 +101,12 @@ int do_munmap(struct machine *machine, struct mm *mm, uint32_t vpn, uint32_t npa
 		return err;
 	vma = find_vma(mm, vpn);
 	prev = vma ? vma->prev : NULL;
+	for (struct vma *gone = vma; gone && gone->start < end; gone = gone->next)
+		zap_range(machine, gone, gone->start, gone->end);
+	preempt(machine, UNMAP_BEFORE_UNLINK);
 	while (vma && vma->start < end) {
 		struct vma *next = vma->next;
 
-		zap_range(machine, vma, vma->start, vma->end);
 		vma_account(machine, mm, vma->flags, -(int32_t)(vma->end - vma->start));
 		if (vma->start >= mmap_base(machine) && vma->start < mm->free_area_cache)
 			mm->free_area_cache = vma->start;

@@ -83,6 +83,7 @@ static int mprotect_fixup(struct machine *machine, struct vma *vma, struct vma *
 				goto fail;
 		}
 	}
+	preempt(machine, MERGE_BEFORE_PROT);
 	vma->flags = flags;
 	change_protection(machine, vma, first, last);
 	return 0;

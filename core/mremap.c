@@ -32,9 +32,10 @@ static uint32_t move_page_tables(struct machine *machine, struct vma *old, uint3
 		struct page *page;
 		pte_t pte;
 
+		preempt(machine, MREMAP_PER_PTE);
 		if (pte_alloc(machine, new->mm, new_vpn, &dst))
 			return vpn - from;
-		pte = ptep_get(src); /* making a table may have run reclaim */
+		pte = ptep_get(src); /* making a table may have run reclaim, or anything */
 		if (pte_none(pte))
 			continue;
 		if (pte_present(pte) && rmap->move) {
@@ -115,6 +116,8 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 		vma_account(machine, mm, flags, (int32_t)request->new_len);
 		return move_failed(machine, mm, request);
 	}
+	truncate_rescan(new, vma);
+	preempt(machine, MREMAP_BEFORE_LINK);
 	if (!merged)
 		vma_insert(machine, new, NULL);
 	vma_account(machine, mm, flags, (int32_t)request->new_len);
@@ -122,6 +125,7 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 	moved = move_page_tables(machine, vma, request->addr, new, request->new_addr,
 				 request->old_len);
 	if (moved < request->old_len) {
+		preempt(machine, MREMAP_BEFORE_UNWIND);
 		/* The old tables are still there, so this cannot fail for want of memory. */
 		uint32_t back = move_page_tables(machine, new, request->new_addr, vma,
 						 request->addr, moved);
@@ -129,6 +133,7 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 		MM_ASSERT(back == moved);
 		return move_failed(machine, mm, request);
 	}
+	preempt(machine, MREMAP_AFTER_MOVE);
 	do_munmap(machine, mm, request->addr, request->old_len);
 	if ((flags & VM_LOCKED) && request->new_len > request->old_len)
 		make_present(machine, mm, request->new_addr + request->old_len,

@@ -223,8 +223,12 @@ static bool page_mapping_inuse(const struct page *page)
  * reference is the last. */
 static enum verdict shrink_page(struct machine *machine, struct page *page)
 {
-	bool referenced = page_referenced(machine, page) > 0;
+	bool referenced;
 
+	/* A fault still holds what truncation took out of its file. */
+	if (!page->mapping && !(page->flags & (PG_ANON | PG_SWAPCACHE)))
+		return PAGE_KEEP;
+	referenced = page_referenced(machine, page) > 0;
 	if (referenced && page_mapping_inuse(page))
 		return PAGE_ACTIVATE;
 	if ((page->flags & (PG_ANON | PG_SWAPCACHE)) == PG_ANON) {
@@ -265,6 +269,7 @@ static uint32_t shrink_cache(struct machine *machine, struct zone *zone, uint32_
 		page_get(page);
 		if (!(page->flags & PG_LOCKED)) {
 			page->flags |= PG_LOCKED;
+			preempt(machine, RECLAIM_ISOLATED, .page = page);
 			verdict = shrink_page(machine, page);
 			page->flags &= ~PG_LOCKED;
 		}
@@ -409,8 +414,16 @@ static int unmap_stubbornly(struct machine *machine, struct page *page)
 	return result;
 }
 
+/* The caller holds PAGE, which may not be mapped any more once it is locked. */
 static int evict_page(struct machine *machine, struct page *page)
 {
+	if (page->flags & PG_LOCKED) {
+		machine->last_op.trylocks++;
+		return UNMAP_AGAIN;
+	}
+	preempt(machine, RECLAIM_ISOLATED, .page = page);
+	if (!page->mapcount)
+		return UNMAP_SUCCESS;
 	if ((page->flags & (PG_ANON | PG_SWAPCACHE)) == PG_ANON && !add_to_swap(machine, page))
 		return -ENOSPC;
 	return unmap_stubbornly(machine, page);

@@ -150,6 +150,10 @@ static enum rmap_answer visit_one(struct machine *machine, struct page *page, st
 		return RMAP_DROP;
 	}
 	mm = pte.table->mm;
+	if (ptl_trylock_fails(machine, mm)) {
+		event_log(machine, EVENT_VISIT, RMAP_KEEP, mm->id, vpn, 0);
+		return RMAP_KEEP;
+	}
 	answer = walk->visit(machine, page, vma, vpn, pte, walk->arg);
 	event_log(machine, EVENT_VISIT, (uint8_t)answer, mm->id, vpn, 0);
 	if (answer == RMAP_DROP) {
@@ -159,6 +163,7 @@ static enum rmap_answer visit_one(struct machine *machine, struct page *page, st
 		mm->rss--;
 		machine->unmaps++;
 	}
+	preempt(machine, WALK_BETWEEN, .page = page, .i_mmap = page->mapping, .rmap = true);
 	return answer;
 }
 
@@ -178,6 +183,8 @@ void page_walk(struct machine *machine, struct page *page, enum walk_reason why,
 {
 	struct walk walk = {visit, arg};
 
+	if (page_trylock_fails(machine, page))
+		return;
 	log_census(machine, page, why);
 	machine->rmap->walk(machine, page, visit_one, &walk);
 	event_log(machine, EVENT_WALK_END, 0, 0, 0, page->mapcount);

@@ -274,6 +274,14 @@ void swap_desaturate(struct machine *machine, uint32_t type)
 	}
 }
 
+static bool slot_is_free(const struct machine *machine, swp_entry_t entry)
+{
+	const struct swap_area *area = &machine->swap[swp_type(entry)];
+	uint32_t slot = slot_of(machine, entry);
+
+	return slot >= area->nr_slots || !area->slots[slot].map;
+}
+
 int swapin_page(struct machine *machine, swp_entry_t entry, struct page **page)
 {
 	struct swap_slot *slot = swap_slot(machine, entry);
@@ -287,9 +295,13 @@ int swapin_page(struct machine *machine, swp_entry_t entry, struct page **page)
 	new = page_alloc(machine, GFP_HIGHUSER);
 	if (!new)
 		return -ENOMEM;
-	/* Reclaim may have grown the array of slots. */
+	/* Meanwhile others may have read it in, or the last user of the slot may have gone. */
+	if (slot_is_free(machine, entry) || swap_slot(machine, entry)->cached ||
+	    !swap_slot(machine, entry)->written) {
+		page_put(machine, new);
+		return -EAGAIN;
+	}
 	slot = swap_slot(machine, entry);
-	MM_ASSERT(!slot->cached && slot->written);
 	new->flags |= PG_ANON;
 	memcpy(new->token, slot->token, sub_pages(machine) * sizeof(new->token[0]));
 	swap_duplicate(machine, entry);
@@ -300,6 +312,20 @@ int swapin_page(struct machine *machine, swp_entry_t entry, struct page **page)
 		  new->token[sub_of(machine, swp_offset(entry))]);
 	*page = new;
 	return 0;
+}
+
+void swap_drop_cache(struct machine *machine)
+{
+	for (uint32_t i = 0; i < SWAP_AREAS_MAX; i++) {
+		const struct swap_area *area = &machine->swap[i];
+
+		for (uint32_t slot = 1; slot < area->nr_slots; slot++) {
+			struct page *page = area->slots[slot].cached;
+
+			if (area->slots[slot].map == 1 && page && page->count == 1)
+				delete_from_swap_cache(machine, page);
+		}
+	}
 }
 
 void free_swap_and_cache(struct machine *machine, swp_entry_t entry)

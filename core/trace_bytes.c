@@ -4,7 +4,7 @@
  *   trace   = machine op*
  *   machine = preset number (mod how many there are), or 255 and a configuration field by field,
  *             or 254, the same fields, and a list of what these cannot say
- *   op      = property* code head escape*
+ *   op      = (property | point)* code head escape*
  *
  * A code below CODE_COMMON is an op, modulo how many there are; the next are ops again, the common
  * ones more often; those from PREFIX_FIRST on are properties of the op that follows. The head has
@@ -632,8 +632,15 @@ _Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 3 && FILE_MAX == 8 && NR_A
 /*
  * Codes from here on are properties, four for each: n = 1, 2, 3 and n in two bytes behind it. Each
  * property of op_properties keeps its codes for ever, so later ones come from below.
+ *
+ * Those at POINT_CODE make the op that follows a nested one, the same way with n for how often the
+ * point is passed, and then a byte for the point: its number, or from POINT_ANY on one of those
+ * that the host may pass (which only fuzzers write).
  */
-#define PREFIX_FIRST 236
+#define POINT_CODE 232
+#define POINT_ANY  128u
+_Static_assert(NR_POINTS <= POINT_ANY, "every point has a number of its own");
+#define PREFIX_FIRST 232
 static const uint8_t property_codes[NR_PROPERTIES] = {244, 248, 252, 240, 236};
 
 static uint32_t property_of(uint32_t code)
@@ -728,8 +735,36 @@ static void decode_operands(struct reader *in, const struct state *state, struct
 	drop_idle(op, values);
 }
 
-/* False: no op is left. */
-static bool decode_op(struct reader *in, const struct state *state, struct op *op)
+/* The K-th of the points that CODE may pass, modulo how many there are. */
+static enum point suitable_point(enum op_code code, uint32_t k)
+{
+	enum point suitable[NR_POINTS];
+	uint32_t n = 0;
+
+	for (int point = POINT_NONE + 1; point < NR_POINTS; point++) {
+		if (point_suits((enum point)point, code))
+			suitable[n++] = (enum point)point;
+	}
+	return n ? suitable[k % n] : POINT_ALLOC;
+}
+
+/* HOST: the op before, or NULL; then there is nothing to run in. */
+static void decode_point(struct reader *in, const struct op *host, struct op *op, uint32_t n)
+{
+	uint32_t byte = get(in, 1);
+
+	if (!host)
+		return;
+	op->point_nth = n ? (uint16_t)n : 1;
+	if (byte >= POINT_ANY)
+		op->point = (uint16_t)suitable_point((enum op_code)host->code, byte - POINT_ANY);
+	else
+		op->point = (uint16_t)(byte % (NR_POINTS - 1) + 1);
+}
+
+/* False: no op is left. HOST: the last one that is not nested, or NULL. */
+static bool decode_op(struct reader *in, const struct state *state, const struct op *host,
+		      struct op *op)
 {
 	memset(op, 0, sizeof(*op));
 	while (in->at < in->size) {
@@ -743,7 +778,10 @@ static bool decode_op(struct reader *in, const struct state *state, struct op *o
 		n = code % 4 + 1;
 		if (n == 4)
 			n = get(in, 2);
-		op_set_property(op, property_of(code), (uint16_t)n);
+		if (code / 4 * 4 == POINT_CODE)
+			decode_point(in, host, op, n);
+		else
+			op_set_property(op, property_of(code), (uint16_t)n);
 	}
 	return false;
 }
@@ -765,6 +803,14 @@ static uint32_t encode_operand(struct writer *full, const struct state *state, c
 	return field->write_full(full, operand);
 }
 
+/* N > 0 */
+static void encode_prefix(struct writer *out, uint32_t code, uint32_t n)
+{
+	put(out, 1, code + (n < 4 ? n - 1 : 3));
+	if (n >= 4)
+		put(out, 2, n);
+}
+
 #define FULL_MAX (4 * OP_ARGS_MAX)
 
 static void encode_op(struct writer *out, const struct state *state, const struct op *op)
@@ -777,14 +823,13 @@ static void encode_op(struct writer *out, const struct state *state, const struc
 	uint32_t idle = op_wants_optional(op) ? info->nargs : op_optional(info);
 	uint32_t at = 0;
 
+	if (op->point) {
+		encode_prefix(out, POINT_CODE, op->point_nth);
+		put(out, 1, op->point - 1u);
+	}
 	for (uint32_t i = 0; i < NR_PROPERTIES; i++) {
-		uint32_t n = op_property(op, i);
-
-		if (n == 0)
-			continue;
-		put(out, 1, property_codes[i] + (n < 4 ? n - 1 : 3));
-		if (n >= 4)
-			put(out, 2, n);
+		if (op_property(op, i))
+			encode_prefix(out, property_codes[i], op_property(op, i));
 	}
 	put(out, 1, op->code);
 	for (uint32_t i = 0; i < info->nargs; i++) {
@@ -966,16 +1011,20 @@ static void encode_machine(struct writer *out, const struct machine_config *conf
 void trace_decode(struct trace *trace, const uint8_t *data, size_t size, uint32_t max_ops)
 {
 	struct reader in = {data, size, 0};
+	uint32_t host = 0;
 	struct state state;
 	struct op op;
 
 	trace_clear(trace);
 	decode_machine(&in, &trace->config);
 	state_init(&state, &trace->config);
-	while (trace->nr_ops < max_ops && decode_op(&in, &state, &op)) {
+	while (trace->nr_ops < max_ops &&
+	       decode_op(&in, &state, trace->nr_ops ? &trace->ops[host] : NULL, &op)) {
 		int err = trace_add(trace, &op);
 
 		MM_ASSERT(!err);
+		if (!op.point)
+			host = trace->nr_ops - 1;
 		state_step(&state, &op);
 	}
 }
@@ -989,8 +1038,12 @@ size_t trace_encode(const struct trace *trace, uint8_t *data, size_t size)
 	encode_machine(&out, &trace->config);
 	state_init(&state, &trace->config);
 	for (uint32_t i = 0; i < trace->nr_ops; i++) {
-		encode_op(&out, &state, &trace->ops[i]);
-		state_step(&state, &trace->ops[i]);
+		struct op op = trace->ops[i];
+
+		if (i == 0)
+			op.point = POINT_NONE; /* there is nothing that it could run in */
+		encode_op(&out, &state, &op);
+		state_step(&state, &op);
 	}
 	return out.len;
 }

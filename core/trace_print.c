@@ -137,6 +137,12 @@ static void put_op(struct text *text, const struct op *op)
 	int destination = op_destination(info);
 	uint32_t nr = op_nr_operands(op);
 
+	if (op->point)
+		text_put(text, "@%s", point_name((enum point)op->point));
+	if (op->point && op->point_nth != 1)
+		text_put(text, ":%u", op->point_nth);
+	if (op->point)
+		text_put(text, " ");
 	if (destination >= 0 && (info->operand[destination].kind != OPERAND_REGION ||
 				 op->args[destination] != REGION_NONE)) {
 		put_operand(text, op, (uint32_t)destination);
@@ -192,8 +198,9 @@ static void put_expect(struct text *text, const struct expect *expect)
 	}
 }
 
-/* A line never needs more: eight operands of at most 50 characters, five properties, a result. */
-#define LINE_SIZE 704
+/* A line never needs more: eight operands of at most 50 characters, a point, five properties, a
+ * result. */
+#define LINE_SIZE 768
 
 /* The expectation at E, if it is about op AT. */
 static const struct expect *expect_of(const struct trace *trace, uint32_t e, uint32_t at)
@@ -209,14 +216,17 @@ static void print_op_line(const struct trace *trace, uint32_t i, uint32_t *e, FI
 	char line[LINE_SIZE];
 	struct text text = {line, sizeof(line), 0};
 	const struct expect *expect = expect_of(trace, *e, i);
+	struct op op = trace->ops[i];
 
-	put_op(&text, &trace->ops[i]);
+	if (i == 0)
+		op.point = POINT_NONE; /* there is nothing that it could run in */
+	put_op(&text, &op);
 	if (expect && expect->kind == EXPECT_RESULT) {
 		text_put(&text, " = ");
 		expect_put(&text, trace->ops[i].code, expect);
 		++*e;
 	}
-	fprintf(out, "%s\n", line);
+	fprintf(out, "%s%s\n", op.point ? "  " : "", line);
 }
 
 /* The other expectations from *E on that follow op AT. A second result of one op has no line. */

@@ -538,6 +538,31 @@ static int parse_result(struct parser *parser, struct expect *expect)
 		"success, again, fail, or a token)");
 }
 
+/* @POINT or @POINT:N, in front of an op that runs inside the one before. */
+static int parse_point(struct parser *parser, struct op *op)
+{
+	struct word word = next_word(parser);
+	char known[48];
+	uint32_t nth = 1;
+
+	op->point = (uint16_t)point_of_name(word_string(skip(word, 1), known, sizeof(known)));
+	if (op->point == POINT_NONE || word.n > sizeof(known))
+		return fail(parser, word, "", " is not a point");
+	if (word_is(peek_word(parser), ":")) {
+		struct word number;
+
+		next_word(parser);
+		number = next_word(parser);
+		if (!number32(number, UINT16_MAX, &nth) || nth == 0)
+			return fail(parser, number, "", "%sa number from 1 to 65535 is wanted",
+				    number.n ? ": " : "behind the point ");
+	}
+	op->point_nth = (uint16_t)nth;
+	if (parser->trace->nr_ops == 0)
+		return fail(parser, word, "", ": there is no op that it could run in");
+	return 0;
+}
+
 static int add_expect(struct parser *parser, const struct expect *expect)
 {
 	if (trace_add_expect(parser->trace, expect))
@@ -547,7 +572,7 @@ static int add_expect(struct parser *parser, const struct expect *expect)
 
 static int parse_op(struct parser *parser)
 {
-	struct word destination = NO_WORD, name = next_word(parser), left;
+	struct word destination = NO_WORD, name, left;
 	struct op op = {0};
 	struct expect expect = {
 		.kind = EXPECT_RESULT, .at = parser->trace->nr_ops, .line = parser->line};
@@ -555,6 +580,9 @@ static int parse_op(struct parser *parser)
 	bool has_result = false;
 	int code;
 
+	if (word_starts(peek_word(parser), "@") && parse_point(parser, &op))
+		return -EINVAL;
+	name = next_word(parser);
 	if (word_is(peek_word(parser), "=")) {
 		destination = name;
 		next_word(parser);
@@ -562,8 +590,9 @@ static int parse_op(struct parser *parser)
 	}
 	code = op_code_of(word_string(name, known, sizeof(known)));
 	if (code < 0)
-		return name.n ? fail(parser, name, "", " is not an op")
-			      : fail(parser, destination, "", " = what? An op is missing");
+		return name.n          ? fail(parser, name, "", " is not an op")
+		       : destination.n ? fail(parser, destination, "", " = what? An op is missing")
+				       : fail(parser, NO_WORD, "", "an op is missing");
 	op.code = (uint8_t)code;
 	if (parse_destination(parser, &op, destination) || parse_operands(parser, &op))
 		return -EINVAL;

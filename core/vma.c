@@ -219,6 +219,7 @@ void vma_set_bounds(struct machine *machine, struct vma *vma, uint32_t start, ui
 	file_side_remove(machine, vma);
 	vma->start = start;
 	vma->end = end;
+	preempt(machine, SPLIT_BETWEEN, .ptl = vma->mm, .i_mmap = vma->file, .rmap = true);
 	vma->pgoff = pgoff;
 	file_side_insert(machine, vma, NULL);
 	if (machine->rmap->vma_attach)
@@ -286,9 +287,17 @@ bool vmas_mergeable(const struct machine *machine, const struct vma *a, const st
 	return !rmap->can_merge || rmap->can_merge(a, b);
 }
 
+/* A truncation that is under way is done with only one of them: it looks again. */
+void truncate_rescan(struct vma *vma, const struct vma *from)
+{
+	if (vma->truncate_count != from->truncate_count)
+		vma->truncate_count = 0;
+}
+
 /* GONE disappears; KEEP is about to cover it. 0, or -ENOMEM with nothing changed. */
 static int absorb(struct machine *machine, struct vma *keep, struct vma *gone)
 {
+	truncate_rescan(keep, gone);
 	if (machine->rmap->vma_merge) {
 		int err = machine->rmap->vma_merge(machine, keep, gone);
 
@@ -303,6 +312,7 @@ static int absorb(struct machine *machine, struct vma *keep, struct vma *gone)
 static int shift(struct machine *machine, struct vma *grows, struct vma *shrinks, uint32_t first,
 		 uint32_t last)
 {
+	truncate_rescan(grows, shrinks);
 	if (machine->rmap->vma_shift) {
 		int err = machine->rmap->vma_shift(machine, grows, shrinks, first, last);
 

@@ -6,10 +6,8 @@
 
 #include "internal.h"
 
-bool results_equal(const struct subject *subject, const struct subject *reference)
+bool results_equal(const struct result *a, const struct result *b)
 {
-	const struct result *a = &subject->result, *b = &reference->result;
-
 	return a->err == b->err && a->value == b->value && a->token == b->token;
 }
 
@@ -19,6 +17,10 @@ static bool report(struct diff *diff, const struct subject *s)
 	const char *against = diff->reference->name;
 	char a[16], b[16];
 
+	if (s->order != diff->reference->order)
+		return find(diff, CHECK_RESULT, s->name, against, "nested",
+			    "it ran %s its host on %s, %s on %s", s->order ? "inside" : "after",
+			    s->name, diff->reference->order ? "inside" : "after", against);
 	if (got->err != wanted->err)
 		return find(diff, CHECK_RESULT, s->name, against, "error", "%s returned %s, %s %s",
 			    s->name, err_name(got->err, a, sizeof(a)), against,
@@ -36,7 +38,8 @@ bool check_results(struct diff *diff)
 {
 	diff->stats.check_count[CHECK_RESULT]++;
 	FOR_EACH_SUBJECT (diff, s) {
-		if (!s->alone && !results_equal(s, diff->reference))
+		if (!s->alone && (s->order != diff->reference->order ||
+				  !results_equal(&s->result, &diff->reference->result)))
 			return report(diff, s);
 	}
 	return false;

@@ -155,9 +155,12 @@ static void compose(struct enumeration *e, uint32_t node, uint16_t op)
 static int run(struct enumeration *e)
 {
 	diff_begin(e->diff, &e->trace->config);
-	for (uint32_t i = 0; i < e->trace->nr_ops; i++) {
-		if (diff_step(e->diff, &e->trace->ops[i], e->finding))
+	for (uint32_t i = 0; i < e->trace->nr_ops;) {
+		uint32_t n = op_group(&e->trace->ops[i], e->trace->nr_ops - i);
+
+		if (diff_step_group(e->diff, &e->trace->ops[i], n, e->finding))
 			return 1;
+		i += n;
 	}
 	return 0;
 }

@@ -44,10 +44,53 @@ int excuse_named(const char *sentence)
 	return -1;
 }
 
+/* Of the ops that are judged together, one had an allocation of the backend's fail. */
+static bool meta_failed(const struct diff *diff, const struct subject *s)
+{
+	for (uint32_t k = diff->from; k < diff->to; k++) {
+		if (s->outcomes[k].trace.meta_failed)
+			return true;
+	}
+	return false;
+}
+
+/* One made areas. */
+static bool made_areas(const struct diff *diff, const struct subject *s)
+{
+	for (uint32_t k = diff->from; k < diff->to; k++) {
+		if (s->outcomes[k].trace.area_allocs)
+			return true;
+	}
+	return false;
+}
+
+/* One is told something about its n-th allocation, or runs at somebody's. */
+static bool counts_allocs(const struct diff *diff)
+{
+	for (uint32_t k = diff->from; k < diff->to; k++) {
+		const struct op *op = &diff->group[k];
+
+		if (op->fail_nth || op->fail_from || op->reclaim_nth ||
+		    (k > diff->from && op->point == POINT_ALLOC))
+			return true;
+	}
+	return false;
+}
+
+/* One runs where areas are made, cut or merged. */
+static bool hangs_on_areas(const struct diff *diff)
+{
+	for (uint32_t k = diff->from + 1; k < diff->to; k++) {
+		if (point_is_area((enum point)diff->group[k].point))
+			return true;
+	}
+	return false;
+}
+
 void excuse_reference(struct diff *diff)
 {
 	FOR_EACH_SUBJECT (diff, s) {
-		if (!s->alone && !s->last->meta_failed) {
+		if (!s->alone && !meta_failed(diff, s)) {
 			diff->reference = s;
 			return;
 		}
@@ -57,14 +100,11 @@ void excuse_reference(struct diff *diff)
 /* Why S may differ from the reference in this op; NR_EXCUSES: it may not. */
 static enum diff_excuse excuse_for(const struct diff *diff, const struct subject *s)
 {
-	const struct op *op = &diff->op;
-
-	if (s->last->meta_failed || diff->reference->last->meta_failed)
+	if (meta_failed(diff, s) || meta_failed(diff, diff->reference))
 		return EXCUSE_META_FAILURE;
-	if ((op->fail_nth || op->fail_from || op->reclaim_nth) &&
-	    (s->last->area_allocs || diff->reference->last->area_allocs))
+	if (counts_allocs(diff) && (made_areas(diff, s) || made_areas(diff, diff->reference)))
 		return EXCUSE_AREA_FAILURE;
-	return NR_EXCUSES;
+	return hangs_on_areas(diff) ? EXCUSE_NESTED_AREA : NR_EXCUSES;
 }
 
 /* The next pages of PROC at or after VPN that are one mapping, whoever cut them into areas. */
@@ -117,15 +157,20 @@ static bool memory_equal(const struct subject *a, const struct subject *b)
 static bool same_outcome(struct diff *diff, const struct subject *s)
 {
 	const struct subject *reference = diff->reference;
-	const struct op *op = &diff->op;
 
-	if (op->reclaim_nth && s->last->allocs != reference->last->allocs)
+	if (!sets_equal(diff, s) || !ptes_equal(diff, s))
 		return false;
-	if (!results_equal(s, reference) || !sets_equal(diff, s) || !ptes_equal(diff, s))
-		return false;
-	if (op_info((enum op_code)op->code)->operand[0].kind == OPERAND_PROC &&
-	    !layout_equal(s, reference, op->args[0]))
-		return false;
+	for (uint32_t k = diff->from; k < diff->to; k++) {
+		const struct op *op = &diff->group[k];
+		const struct op_outcome *a = &s->outcomes[k], *b = &reference->outcomes[k];
+
+		if (!results_equal(&a->result, &b->result) || a->order != b->order ||
+		    (op->reclaim_nth && a->trace.allocs != b->trace.allocs))
+			return false;
+		if (op_info((enum op_code)op->code)->operand[0].kind == OPERAND_PROC &&
+		    !layout_equal(s, reference, op->args[0]))
+			return false;
+	}
 	return memory_equal(s, reference);
 }
 

@@ -21,7 +21,7 @@ static const char *result_text(enum op_code code, const struct result *result, c
 static bool expect_result(struct diff *diff, const struct expect *expect)
 {
 	const struct subject *reference = diff->reference;
-	const struct result *got = &reference->result;
+	const struct result *got = &diff->results[expect->at - diff->op_index + diff->nr_group];
 	struct result wanted = {expect->err, expect->value, expect->token};
 	enum op_code code = (enum op_code)diff->op.code;
 	char a[TEXT_MAX], b[TEXT_MAX];
@@ -101,6 +101,18 @@ static bool expect_at(struct diff *diff, const struct trace *trace, uint32_t at,
 	return false;
 }
 
+/* What is expected of the ops of a group, when all have run. */
+static bool expect_group(struct diff *diff, const struct trace *trace, uint32_t first, uint32_t n,
+			 uint32_t *next)
+{
+	for (uint32_t k = 0; k < n; k++) {
+		diff->op = diff->group[k];
+		if (expect_at(diff, trace, first + k, next))
+			return true;
+	}
+	return false;
+}
+
 static int run(struct diff *diff, const struct trace *trace, struct finding *finding)
 {
 	uint32_t next = 0;
@@ -111,8 +123,12 @@ static int run(struct diff *diff, const struct trace *trace, struct finding *fin
 	if (expect_at(diff, trace, UINT32_MAX, &next))
 		return 1;
 	for (uint32_t i = 0; i < trace->nr_ops; i++) {
-		if (diff_step(diff, &trace->ops[i], finding) || expect_at(diff, trace, i, &next))
+		uint32_t n = op_group(&trace->ops[i], trace->nr_ops - i);
+
+		if (diff_step_group(diff, &trace->ops[i], n, finding) ||
+		    expect_group(diff, trace, i, n, &next))
 			return 1;
+		i += n - 1;
 	}
 	return diff_end(diff, finding);
 }

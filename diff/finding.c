@@ -155,14 +155,18 @@ static void print_trace(const struct finding *finding, const struct trace *trace
 	uint32_t first = last > REPORT_OPS ? last - REPORT_OPS : 0;
 	char text[MACHINE_CONFIG_TEXT_MAX];
 
+	/* Those that ran inside it had. */
+	while (last < trace->nr_ops && trace->ops[last].point)
+		last++;
+
 	machine_config_print(&trace->config, text, sizeof(text));
 	fprintf(out, "  machine   %s\n", text);
 	if (first)
 		fprintf(out, "     ... %" PRIu32 " ops before\n", first);
 	for (uint32_t i = first; i < last; i++) {
 		op_print(&trace->ops[i], text, sizeof(text));
-		fprintf(out, "  %s%5" PRIu32 "  %s\n", i == finding->op_index ? "=>" : "  ", i,
-			text);
+		fprintf(out, "  %s%5" PRIu32 "  %s%s\n", i == finding->op_index ? "=>" : "  ", i,
+			trace->ops[i].point ? "  " : "", text);
 	}
 	if (finding->op_index >= trace->nr_ops)
 		fputs("  =>       (the end)\n", out);

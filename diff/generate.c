@@ -70,6 +70,7 @@ struct generator {
 	uint8_t space[PROCS_MAX]; /* a process's guess: threads share one */
 	uint32_t wild, file, shared, fixed, heap, region;
 	uint32_t failing;  /* ops told to fail or to reclaim */
+	uint32_t nesting;  /* ops with others inside */
 	uint8_t pick[256]; /* op codes, as often as their weight says */
 };
 
@@ -152,6 +153,7 @@ static void begin(struct generator *g, const struct machine_config *config, uint
 	g->heap = below(g, 4) ? 0 : 48;
 	g->region = below(g, 64);
 	g->failing = options->faults ? 4 << below(g, 4) : 0;
+	g->nesting = options->actors ? 16 << below(g, 4) : 0;
 	deal(g);
 }
 
@@ -669,6 +671,48 @@ static void make_op(struct generator *g, struct op *op)
 		tell_to_fail(g, op);
 }
 
+/* One of the points that CODE may pass, or POINT_NONE. */
+static enum point make_point(struct generator *g, enum op_code code)
+{
+	uint32_t suitable = 0;
+
+	for (int point = POINT_NONE + 1; point < NR_POINTS; point++)
+		suitable += point_suits((enum point)point, code);
+	if (!suitable)
+		return POINT_NONE;
+	suitable = below(g, suitable);
+	for (int point = POINT_NONE + 1; point < NR_POINTS; point++) {
+		if (point_suits((enum point)point, code) && suitable-- == 0)
+			return (enum point)point;
+	}
+	return POINT_NONE;
+}
+
+/* The page that HOST is about, if it is about one, is the one to meet somebody at. */
+static void meet(struct generator *g, const struct op *host, struct op *op)
+{
+	int at = op_operand_index((enum op_code)host->code, "addr");
+	int own = op_operand_index((enum op_code)op->code, "addr");
+
+	if (at < 0 || own < 0 || !below(g, 3) || (host->refs >> at & 1) || !host->args[at])
+		return;
+	set_arg(op, own, host->args[at]);
+}
+
+/* An op for somebody else to do while HOST is under way. False: HOST passes no point. */
+static bool make_nested(struct generator *g, const struct op *host, struct op *op)
+{
+	enum point point = make_point(g, (enum op_code)host->code);
+
+	if (point == POINT_NONE)
+		return false;
+	make_op(g, op);
+	meet(g, host, op);
+	op->point = (uint16_t)point;
+	op->point_nth = (uint16_t)(below(g, 2) ? 1 : 1 + below(g, 5));
+	return true;
+}
+
 /* Something to work on: the whole window, mostly private anonymous memory. */
 static void make_first(struct generator *g, struct op *op)
 {
@@ -685,16 +729,20 @@ void generate_trace(struct trace *trace, const struct machine_config *config, ui
 		    const struct generate_options *options)
 {
 	struct generator g;
-	struct op op;
+	struct op op, host = {0};
 
 	begin(&g, config, seed, options);
 	trace_clear(trace);
 	trace->config = *config;
 	for (uint32_t i = 0; i < options->nr_ops; i++) {
+		bool nested = i && chance(&g, g.nesting) && make_nested(&g, &host, &op);
+
 		if (i == 0 && below(&g, 8))
 			make_first(&g, &op);
-		else
+		else if (!nested)
 			make_op(&g, &op);
+		if (!nested)
+			host = op;
 		DIFF_ASSERT(trace_add(trace, &op) == 0);
 	}
 }

@@ -3,6 +3,7 @@
  *
  *   assert.c          our own bugs abort
  *   lockstep.c        life, the loop over subjects, one step
+ *   group.c           an op and those that ran inside it: in which order they are judged
  *   narrow.c          an mremap that area boundaries would tell apart, made the same for all
  *   excuse.c          names and reasons; who leaves the lockstep, and who is the reference
  *   finding.c         how a finding is filled in and printed
@@ -36,9 +37,11 @@ struct subject {
 	const char *name;
 	bool alone; /* has left the lockstep: judged against its own page tables only */
 
-	/* of the op under judgement */
+	/* of the group under judgement, and of its op that is: see group.c */
+	struct op_outcome outcomes[GROUP_MAX];
 	struct result result;
 	const struct op_trace *last;
+	uint32_t order;
 	const struct event *events;
 	size_t nr_events;
 	bool walked; /* there are walks among them */
@@ -66,7 +69,13 @@ struct diff {
 	struct model *model;       /* NULL: not wanted */
 	uint32_t regions[REGION_MAX];
 
-	/* the op under judgement */
+	/* the group under judgement */
+	struct op group[GROUP_MAX];
+	uint32_t nr_group;
+	uint32_t from, to; /* those of it that are judged together: one, or all that ran inside */
+	struct result results[GROUP_MAX]; /* the reference's, wherever they ran */
+
+	/* the op of it under judgement */
 	struct op op;
 	uint32_t op_index; /* its position; at the end, the number of ops */
 	bool at_end;
@@ -149,6 +158,22 @@ int excuse_named(const char *sentence);
 void excuse_reference(struct diff *diff);
 void excuse_failures(struct diff *diff);
 
+/* ---- group.c ---------------------------------------------------------------------------- */
+
+/* diff->group: OPS with names resolved, and fit to run inside each other. */
+void group_prepare(struct diff *diff, const struct op *ops, uint32_t n);
+/* Every machine does diff->group, as far as it runs inside its first op. */
+void group_apply(struct diff *diff);
+/* Op K of the group, at position FIRST + K of the trace, is the one under judgement. */
+void group_focus(struct diff *diff, uint32_t first, uint32_t k);
+/* ORDER: those that ran, in an order in which they could have run one after the other. Returns how
+ * many. */
+uint32_t group_order(const struct diff *diff, uint32_t order[GROUP_MAX]);
+/* Op K is left: everybody in whom it did not run inside does it now. */
+void group_apply_left(struct diff *diff, const struct op *op, uint32_t k);
+/* Some op of the group was told to fail or to reclaim, or hangs on how areas merge. */
+bool group_fails(const struct diff *diff);
+
 /* ---- narrow.c --------------------------------------------------------------------------- */
 
 /* Cut down diff->op, an mremap, so that where areas begin and end makes no difference. */
@@ -165,8 +190,8 @@ bool check_unmapped(struct diff *diff);
 bool check_sets(struct diff *diff);
 bool check_content(struct diff *diff);
 bool check_ptes(struct diff *diff);
-/* Do SUBJECT's results, dropped entries and written entries equal the reference's? */
-bool results_equal(const struct subject *subject, const struct subject *reference);
+bool results_equal(const struct result *a, const struct result *b);
+/* Do SUBJECT's dropped entries and written entries equal the reference's? */
 bool sets_equal(struct diff *diff, const struct subject *subject);
 bool ptes_equal(struct diff *diff, const struct subject *subject);
 /* Recompute everything. */

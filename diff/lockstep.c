@@ -126,29 +126,20 @@ static bool same_events(const struct subject *a, const struct subject *b)
 	       memcmp(a->events, b->events, a->nr_events * sizeof(*a->events)) == 0;
 }
 
-static void apply(struct diff *diff)
-{
-	FOR_EACH_SUBJECT (diff, s) {
-		machine_apply(s->machine, &diff->op, &s->result);
-		s->last = machine_last_op(s->machine);
-		s->events = machine_events(s->machine, &s->nr_events);
-	}
-}
-
 /* For those who want to know what the op did, not whether it was right. */
 static void inform(struct diff *diff)
 {
 	const struct subject *reference = diff->reference;
 
+	if (diff->options.feedback)
+		feedback_follow(diff->options.feedback, reference->machine, &diff->op,
+				&reference->result, reference->events, reference->nr_events);
 	for (uint32_t i = 0; diff->options.coverage && i < diff->nr; i++) {
 		const struct subject *s = &diff->subjects[i];
 
 		coverage_follow(diff->options.coverage, i, s->machine, &diff->op, s->events,
 				s->nr_events);
 	}
-	if (diff->options.feedback)
-		feedback_follow(diff->options.feedback, reference->machine, &diff->op,
-				&reference->result, reference->events, reference->nr_events);
 }
 
 static void compare_events(struct diff *diff)
@@ -171,44 +162,125 @@ static check_fn *const op_checks[NR_CHECKS] = {
 	[CHECK_CONTENT] = check_content,   [CHECK_PTES] = check_ptes,
 };
 
-static bool judge(struct diff *diff)
+/* Everything is recomputed when op number K * check_every is behind us. */
+static bool recount(struct diff *diff, uint32_t first, uint32_t n)
 {
 	uint32_t every = diff->options.check_every;
 
+	if (!every || (first + n) / every == first / every)
+		return false;
+	return check_state(diff) || check_all_content(diff);
+}
+
+static bool judge(struct diff *diff)
+{
 	for (int i = 0; i < NR_CHECKS; i++) {
 		if (op_checks[i] && op_checks[i](diff))
 			return true;
 	}
-	if (every && (diff->op_index + 1) % every == 0 &&
-	    (check_state(diff) || check_all_content(diff)))
-		return true;
-	return check_canary(diff);
+	return recount(diff, diff->op_index, 1) || check_canary(diff);
 }
 
-int diff_step(struct diff *diff, const struct op *op, struct finding *finding)
+/* Who left the lockstep, and what the others wrote: before anything is judged. */
+static void look(struct diff *diff)
 {
-	struct diff_stats *stats = &diff->stats;
-	bool failures = op_fails(op) || op->reclaim_nth, found;
+	bool failures = group_fails(diff);
 
-	diff->finding = finding;
-	diff->op = op_resolve(op, diff->regions);
-	if (op->code == OP_mremap)
-		narrow_mremap(diff);
-	apply(diff);
 	inform(diff);
 	if (failures)
 		excuse_reference(diff);
 	compare_events(diff);
 	if (failures)
 		excuse_failures(diff);
+}
+
+/* The op under judgement counts, and the model goes along. */
+static void follow(struct diff *diff)
+{
+	struct diff_stats *stats = &diff->stats;
+
 	stats->ops++;
-	stats->op_count[op->code]++;
-	stats->op_ok[op->code] += !diff->reference->result.err;
+	stats->op_count[diff->op.code]++;
+	stats->op_ok[diff->op.code] += !diff->reference->result.err;
+	for (uint32_t n = diff->reference->last->trylocks; n; n--)
+		excuse_count(diff, EXCUSE_TRYLOCK);
 	if (diff->model)
 		model_follow(diff);
+}
+
+/* An op of its own: those behind it in diff->group did not run inside it, or there are none. */
+static bool step_alone(struct diff *diff, uint32_t k)
+{
+	bool found;
+
+	follow(diff);
 	found = judge(diff);
+	diff->results[k] = diff->reference->result;
 	op_bind(&diff->op, &diff->reference->result, diff->regions);
-	diff->op_index++;
+	return found;
+}
+
+/* Ops that ran inside each other: results one by one, then what they did as a whole. */
+static bool step_inside(struct diff *diff, uint32_t first)
+{
+	uint32_t order[GROUP_MAX], n = group_order(diff, order);
+
+	for (uint32_t i = 0; i < n; i++) {
+		group_focus(diff, first, order[i]);
+		follow(diff);
+		diff->results[order[i]] = diff->reference->result;
+		op_bind(&diff->op, &diff->reference->result, diff->regions);
+		if (check_results(diff) || check_model(diff) || check_content(diff))
+			return true;
+	}
+	group_focus(diff, first, 0);
+	return check_unmapped(diff) || check_sets(diff) || check_ptes(diff) ||
+	       recount(diff, first, n) || check_canary(diff);
+}
+
+static bool any_inside(const struct diff *diff)
+{
+	for (uint32_t k = 1; k < diff->nr_group; k++) {
+		if (diff->reference->outcomes[k].order)
+			return true;
+	}
+	return false;
+}
+
+/* Op K of the group has not run inside the first: it is done now. */
+static bool step_left(struct diff *diff, uint32_t first, uint32_t k, const struct op *op)
+{
+	if (diff->reference->outcomes[k].order)
+		return false;
+	diff->op_index = first + k;
+	diff->op = op_resolve(op, diff->regions);
+	if (diff->op.code == OP_mremap)
+		narrow_mremap(diff);
+	diff->group[k] = diff->op;
+	group_apply_left(diff, &diff->op, k);
+	look(diff);
+	return step_alone(diff, k);
+}
+
+int diff_step(struct diff *diff, const struct op *op, struct finding *finding)
+{
+	return diff_step_group(diff, op, 1, finding);
+}
+
+int diff_step_group(struct diff *diff, const struct op *ops, uint32_t n, struct finding *finding)
+{
+	uint32_t first = diff->op_index;
+	bool found;
+
+	diff->finding = finding;
+	group_prepare(diff, ops, n);
+	group_apply(diff);
+	group_focus(diff, first, 0);
+	look(diff);
+	found = any_inside(diff) ? step_inside(diff, first) : step_alone(diff, 0);
+	for (uint32_t k = 1; k < n && !found; k++)
+		found = step_left(diff, first, k, &ops[k]);
+	diff->op_index = first + n;
 	return found;
 }
 
@@ -267,8 +339,11 @@ int diff_run(struct diff *diff, const struct trace *trace, struct finding *findi
 {
 	diff_begin(diff, &trace->config);
 	for (uint32_t i = 0; i < trace->nr_ops; i++) {
-		if (diff_step(diff, &trace->ops[i], finding))
+		uint32_t n = op_group(&trace->ops[i], trace->nr_ops - i);
+
+		if (diff_step_group(diff, &trace->ops[i], n, finding))
 			return 1;
+		i += n - 1;
 	}
 	return diff_end(diff, finding);
 }
@@ -289,6 +364,26 @@ struct machine *diff_machine(struct diff *diff, uint32_t i)
 const struct result *diff_last_result(const struct diff *diff)
 {
 	return &diff->reference->result;
+}
+
+const struct op *diff_group_op(const struct diff *diff, uint32_t k)
+{
+	return &diff->group[k];
+}
+
+const struct result *diff_group_result(const struct diff *diff, uint32_t k)
+{
+	return &diff->results[k];
+}
+
+const struct op_trace *diff_group_trace(const struct diff *diff, uint32_t i, uint32_t k)
+{
+	return &diff->subjects[i].outcomes[k].trace;
+}
+
+bool diff_group_inside(const struct diff *diff, uint32_t k)
+{
+	return k < diff->nr_group && diff->reference->outcomes[k].order != 0;
 }
 
 const struct op *diff_last_op(const struct diff *diff)

@@ -422,6 +422,18 @@ int model_peek(const struct model *model, uint32_t proc, uint32_t vpn, uint64_t 
 	return *token & TOKEN_MAYBE ? -EAGAIN : 0;
 }
 
+bool model_file_page(const struct model *model, uint32_t proc, uint32_t vpn, uint32_t *file,
+		     uint32_t *pgoff)
+{
+	const struct area *area = is_alive(model, proc) ? space_area(&model->space[proc], vpn) : NULL;
+
+	if (!area || area->object >= FILE_MAX)
+		return false;
+	*file = area->object;
+	*pgoff = area->pgoff + (vpn - area->start);
+	return true;
+}
+
 bool model_next_mapped(const struct model *model, uint32_t proc, uint32_t *vpn)
 {
 	const struct space *space;

@@ -282,11 +282,18 @@ static int run_again(struct explanation *explanation, const struct trace *trace,
 {
 	uint32_t subject = subject_of(options, explanation->subject);
 	struct finding ignored;
+	uint32_t next = 0;
 	int err = 0;
 
 	diff_begin(diff, &trace->config);
 	for (uint32_t i = 0; i <= film->last && !err; i++) {
-		diff_step(diff, &trace->ops[i], &ignored);
+		/* What happens inside an op is seen when that is over. */
+		if (i == next) {
+			uint32_t n = op_group(&trace->ops[i], trace->nr_ops - i);
+
+			diff_step_group(diff, &trace->ops[i], n, &ignored);
+			next += n;
+		}
 		err = look(explanation, options, diff, film, i, subject);
 	}
 	return err;
@@ -303,8 +310,12 @@ static void describe_steps(struct explanation *explanation, const struct trace *
 	for (uint32_t i = 0; i < explanation->nr_steps; i++) {
 		struct explain_step *step = &explanation->steps[i];
 
-		while (op <= step->op)
-			diff_step(diff, &trace->ops[op++], &ignored);
+		while (op <= step->op) {
+			uint32_t n = op_group(&trace->ops[op], trace->nr_ops - op);
+
+			diff_step_group(diff, &trace->ops[op], n, &ignored);
+			op += n;
+		}
 		if (step->now)
 			machine_describe(diff_machine(diff, subject), step->holder.proc,
 					 step->holder.vpn, step->describe, sizeof(step->describe));

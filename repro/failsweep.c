@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* What the op under test allocated: the most of all subjects. */
+/* What an op allocated. */
 struct allocs {
 	uint32_t engine, meta;
 };
@@ -24,18 +24,18 @@ struct sweep {
 	struct allocs *made; /* by op, in the undisturbed run */
 };
 
-static struct allocs last_allocs(struct diff *diff)
+/* What op K of the last group allocated: the most of all subjects. */
+static struct allocs allocs_of(struct diff *diff, uint32_t k)
 {
 	struct allocs most = {0, 0};
-	struct machine *machine;
 
-	for (uint32_t i = 0; (machine = diff_machine(diff, i)); i++) {
-		const struct op_trace *last = machine_last_op(machine);
+	for (uint32_t i = 0; diff_machine(diff, i); i++) {
+		const struct op_trace *trace = diff_group_trace(diff, i, k);
 
-		if (last->allocs > most.engine)
-			most.engine = last->allocs;
-		if (last->meta_allocs > most.meta)
-			most.meta = last->meta_allocs;
+		if (trace->allocs > most.engine)
+			most.engine = trace->allocs;
+		if (trace->meta_allocs > most.meta)
+			most.meta = trace->meta_allocs;
 	}
 	return most;
 }
@@ -48,13 +48,17 @@ static int run(struct sweep *sweep, uint32_t first, uint32_t n, struct allocs *m
 	sweep->stats->runs++;
 	diff_begin(sweep->diff, &trace->config);
 	for (uint32_t i = 0; i < trace->nr_ops; i++) {
-		int found = diff_step(sweep->diff, &trace->ops[i], sweep->finding);
+		uint32_t nr = op_group(&trace->ops[i], trace->nr_ops - i);
+		int found = diff_step_group(sweep->diff, &trace->ops[i], nr, sweep->finding);
 
-		sweep->stats->ops++;
-		if (i - first < n)
-			made[i - first] = last_allocs(sweep->diff);
+		sweep->stats->ops += nr;
+		for (uint32_t k = 0; k < nr; k++) {
+			if (i + k - first < n)
+				made[i + k - first] = allocs_of(sweep->diff, k);
+		}
 		if (found)
 			return 1;
+		i += nr - 1;
 	}
 	return diff_end(sweep->diff, sweep->finding);
 }

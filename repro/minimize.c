@@ -40,15 +40,21 @@ static bool shows(struct minimizer *minimizer, const struct trace *trace)
 /* What comes after the finding was never run. */
 static void drop_rest(struct minimizer *minimizer, struct trace *trace)
 {
-	if (minimizer->finding.op_index < trace->nr_ops)
-		trace->nr_ops = minimizer->finding.op_index + 1;
+	uint32_t end = minimizer->finding.op_index + 1;
+
+	while (end < trace->nr_ops && trace->ops[end].point)
+		end++; /* they may have run inside the op that is found wrong */
+	if (end < trace->nr_ops)
+		trace->nr_ops = end;
 }
 
-/* A write's content is its place in the trace. */
+/* A write's content is its place in the trace. The first op runs inside no other. */
 static void number_ops(struct trace *trace)
 {
 	for (uint32_t i = 0; i < trace->nr_ops; i++)
 		trace->ops[i].serial = i;
+	if (trace->nr_ops) /* its host has gone */
+		trace->ops[0].point = trace->ops[0].point_nth = 0;
 }
 
 /* ---- candidates --------------------------------------------------------------------------- */
@@ -80,11 +86,12 @@ static void accept(struct minimizer *minimizer)
 
 bool minimize_try(struct minimizer *minimizer)
 {
-	struct weight weight = trace_weight(&minimizer->candidate);
+	struct weight weight;
 
+	number_ops(&minimizer->candidate);
+	weight = trace_weight(&minimizer->candidate);
 	if (!weight_less(&weight, &minimizer->weight) || minimize_stopped(minimizer))
 		return false;
-	number_ops(&minimizer->candidate);
 	if (!shows(minimizer, &minimizer->candidate))
 		return false;
 	accept(minimizer);

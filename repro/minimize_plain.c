@@ -160,6 +160,8 @@ static void weigh_op(struct weight *weight, struct op op)
 		weight->shape += *property(&op, i) != 0;
 		weight->size += *property(&op, i);
 	}
+	weight->shape += 2u * (op.point != POINT_NONE);
+	weight->size += op.point_nth;
 	for (uint32_t i = 0; i < info->nargs; i++)
 		weigh_operand(weight, &op, i);
 }
@@ -262,9 +264,14 @@ static void look(struct minimizer *minimizer)
 	minimizer->report->runs++;
 	diff_begin(minimizer->diff, &best->config);
 	for (uint32_t i = 0; i < best->nr_ops; i++) {
-		diff_step(minimizer->diff, &best->ops[i], &minimizer->finding);
-		minimizer->resolved[i] = *diff_last_op(minimizer->diff);
-		minimizer->results[i] = *diff_last_result(minimizer->diff);
+		uint32_t n = op_group(&best->ops[i], best->nr_ops - i);
+
+		diff_step_group(minimizer->diff, &best->ops[i], n, &minimizer->finding);
+		for (uint32_t k = 0; k < n; k++) {
+			minimizer->resolved[i + k] = *diff_group_op(minimizer->diff, k);
+			minimizer->results[i + k] = *diff_group_result(minimizer->diff, k);
+		}
+		i += n - 1;
 	}
 }
 
@@ -542,10 +549,44 @@ static plain_fn *const plain_operand[] = {
 	[OPERAND_COUNT] = plain_length,  [OPERAND_SWAP] = plain_name,
 };
 
+/* An op that runs inside another: rather after it, or before; or else earlier inside. */
+static void plain_point(struct minimizer *minimizer, uint32_t i)
+{
+	struct op *ops = minimize_begin(minimizer)->ops, own;
+	uint32_t host = i;
+
+	if (!ops[i].point)
+		return;
+	ops[i].point = ops[i].point_nth = 0;
+	if (minimize_try(minimizer))
+		return;
+	while (host > 0 && minimizer->best->ops[host].point)
+		host--;
+	ops = minimize_begin(minimizer)->ops;
+	own = ops[i];
+	own.point = own.point_nth = 0;
+	memmove(&ops[host + 1], &ops[host], (i - host) * sizeof(*ops));
+	ops[host] = own;
+	minimize_try(minimizer);
+}
+
+/* Passed so often before it: rather fewer times. */
+static void plain_nth(struct minimizer *minimizer, uint32_t i)
+{
+	for (uint32_t nth = 1; nth < 4 && nth < minimizer->best->ops[i].point_nth; nth++) {
+		minimize_begin(minimizer)->ops[i].point_nth = (uint16_t)nth;
+		if (minimize_try(minimizer))
+			return;
+	}
+}
+
 static void plain_op(struct minimizer *minimizer, uint32_t i)
 {
 	const struct op_info *info = op_info((enum op_code)minimizer->best->ops[i].code);
 
+	plain_point(minimizer, i);
+	if (i < minimizer->best->nr_ops)
+		plain_nth(minimizer, i);
 	for (uint32_t k = 0; k < NR_PROPERTIES; k++) {
 		if (i < minimizer->best->nr_ops)
 			plain_number(minimizer, (struct place){i, k, true});

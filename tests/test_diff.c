@@ -262,7 +262,7 @@ static void a_design_with_other_areas_leaves(void **state)
 
 static void every_excuse_fires(void **state)
 {
-	const struct generate_options how = {.nr_ops = 64, .faults = true};
+	const struct generate_options how = {.nr_ops = 64, .faults = true, .actors = true};
 	struct fixture f;
 	uint64_t missing = 1;
 

@@ -32,25 +32,43 @@ const struct rmap_ops *machine_rmap(const struct machine *machine);
 
 /* ---- operations ---------------------------------------------------------------- */
 
-/*
- * Do OP (refs == 0: see op_resolve). Always returns; refusals are in RESULT. Events of the
- * previous op are forgotten.
- */
-void machine_apply(struct machine *machine, const struct op *op, struct result *result);
-
-/* End every process, drop all caches and swap; what remains is a leak (machine_leaks). */
-void machine_shutdown(struct machine *machine);
-/* After machine_shutdown: NULL, or a sentence on what is left (objects, frames, slots). */
-const char *machine_leaks(struct machine *machine, char *buf, size_t size);
-
-/* Facts about the last op that explain its result. */
+/* Facts about an op that explain its result. */
 struct op_trace {
 	bool alloc_failed; /* some allocation failed: ordered by the trace, or for want of memory */
 	bool meta_failed;  /* one of the backend's did, by order of the trace */
 	uint32_t allocs;   /* engine allocations made */
 	uint32_t meta_allocs; /* backend allocations made */
 	uint32_t area_allocs; /* of allocs, those of an area: designs that merge less make more */
+	uint32_t trylocks;    /* failed: entries and pages that a nested op's walk left alone */
 };
+/*
+ * Do OP (refs == 0: see op_resolve). Always returns; refusals are in RESULT. Events of the
+ * previous op are forgotten.
+ */
+void machine_apply(struct machine *machine, const struct op *op, struct result *result);
+
+/* What an op came to. */
+struct op_outcome {
+	struct result result;
+	struct op_trace trace;
+	/* Of a nested op: 0, it has not run, for its point was not passed or it had to wait for
+	 * something that the host has locked there; else the how-manieth to run. */
+	uint32_t order;
+};
+/*
+ * Do OPS[0], and, while it is under way, those of OPS[1..N-1] whose point it passes and that find
+ * free what they need; N <= GROUP_MAX. The others are left: the caller applies them afterwards.
+ * OUTCOMES has N elements. Events are those of all that ran, in the order in which they happened.
+ */
+void machine_apply_group(struct machine *machine, const struct op *ops, uint32_t n,
+			 struct op_outcome *outcomes);
+
+/* End every process, drop all caches and swap; what remains is a leak (machine_leaks). */
+void machine_shutdown(struct machine *machine);
+/* After machine_shutdown: NULL, or a sentence on what is left (objects, frames, slots). */
+const char *machine_leaks(struct machine *machine, char *buf, size_t size);
+
+/* Those of the last op; of a group, the host's. */
 const struct op_trace *machine_last_op(const struct machine *machine);
 
 /* ---- events -------------------------------------------------------------------- */
@@ -65,7 +83,10 @@ enum event_kind {
 	EVENT_WALK_END, /* value = mapcount after it */
 	EVENT_FILL,     /* a page came in: aux = enum fill_kind, value = its token */
 	EVENT_RENAME, /* the thread that mm was named after left it: it is mm `value` from now on */
+	EVENT_NESTED,   /* op number vpn of the group begins, ends or has to wait (aux = enum
+			   nested_step) at point mm, passed for the value-th time */
 };
+enum nested_step { NESTED_BEGIN, NESTED_END, NESTED_WAITS };
 enum walk_reason { WALK_REFERENCED, WALK_UNMAP };
 /* Where a page that came in got its content from. */
 enum fill_kind { FILL_ZERO, FILL_FILE, FILL_SWAP, FILL_COPY };

@@ -183,6 +183,7 @@ struct vma {
 	RB_ENTRY(vma) tree;
 	struct vma *next, *prev; /* by address */
 	TAILQ_ENTRY(vma) shared; /* file->i_mmap */
+	uint32_t truncate_count; /* the file's, when a truncation was last done with this area */
 
 	/* backend */
 	void *rmap;
@@ -234,6 +235,7 @@ struct address_space {
 	uint32_t npages;          /* size */
 	uint32_t boot_pages;      /* pages below hold their token of boot until stored or cut off */
 	uint32_t nrcached;        /* pages in the cache */
+	uint32_t truncate_count;  /* truncations so far that cut something off */
 	uint32_t users;           /* areas that map it, + 1 while it has a name */
 	struct radix_node *pages; /* number of the page -> struct page * */
 	/* FILE_DISK: pgoff -> token on disk. FILE_SHMEM: number of the page -> swap entry */

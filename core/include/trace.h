@@ -87,9 +87,21 @@ enum op_code {
 };
 #undef OP
 
+/* Where in an op another one can run: point.def. */
+#define POINT(id, name, passed, hosts, help) POINT_##id,
+enum point {
+	POINT_NONE, /* an op of its own */
+#include "point.def"
+	NR_POINTS
+};
+#undef POINT
+
 /*
  * One operation. args[i] has the kind op_info(code)->operand[i].kind. An ADDR operand is
  * a byte address, or, if bit i of refs is set, region << 24 | page offset (0..0xffffff).
+ *
+ * An op with a point is nested: somebody else does it while its host, the last op before it without
+ * a point, passes that point for the point_nth time.
  */
 struct op {
 	uint8_t code;            /* enum op_code */
@@ -99,6 +111,8 @@ struct op {
 	uint16_t reclaim_nth;    /* run reclaim at the n-th engine allocation; 0: never */
 	uint16_t fail_from;      /* fail the n-th engine allocation of this op and all later ones */
 	uint16_t fail_meta_from; /* the same for allocations of the backend */
+	uint16_t point;          /* enum point */
+	uint16_t point_nth;      /* 1..; 0 for an op of its own */
 	uint32_t serial; /* position in the trace; a write stores token TOKEN_WRITE | serial */
 	uint32_t args[OP_ARGS_MAX];
 };
@@ -108,6 +122,30 @@ static inline bool op_fails(const struct op *op)
 {
 	return op->fail_nth || op->fail_from || op->fail_meta || op->fail_meta_from;
 }
+
+/* A host and its nested ops, at most; further ones are hosts themselves. */
+#define GROUP_MAX 9
+/* How many of the N ops at OPS, N > 0, are the first one and those nested in it. */
+static inline uint32_t op_group(const struct op *ops, uint32_t n)
+{
+	uint32_t i = 1;
+
+	while (i < n && i < GROUP_MAX && ops[i].point)
+		i++;
+	return i;
+}
+
+/* "fork.per_pte", and what has been done there and what has not. */
+const char *point_name(enum point point);
+const char *point_help(enum point point);
+/* The point of NAME, or POINT_NONE. */
+enum point point_of_name(const char *name);
+/* How often an op passes it depends on how a design merges areas. */
+bool point_is_area(enum point point);
+/* May an op of kind CODE pass it? (A hint: what an op does depends on what it meets.) */
+bool point_suits(enum point point, enum op_code code);
+/* The table in docs/trace-format.md. */
+void point_table_markdown(FILE *out);
 
 struct op_operand {
 	uint8_t kind; /* enum operand_kind */

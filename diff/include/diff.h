@@ -100,6 +100,19 @@ int diff_run(struct diff *diff, const struct trace *trace, struct finding *findi
 /* The same in steps, for tools that look between ops: begin, then step for each op, then end. */
 void diff_begin(struct diff *diff, const struct machine_config *config);
 int diff_step(struct diff *diff, const struct op *op, struct finding *finding);
+/*
+ * OPS[0] and those of the others that run inside it, then the rest: op_group() says how many belong
+ * together. Each is judged, those that ran inside in an order in which they could have run one
+ * after the other.
+ */
+int diff_step_group(struct diff *diff, const struct op *ops, uint32_t n, struct finding *finding);
+/* What op K of the last group was told, and returned to the first subject. */
+const struct op *diff_group_op(const struct diff *diff, uint32_t k);
+const struct result *diff_group_result(const struct diff *diff, uint32_t k);
+/* Facts about op K of the last group on machine I. */
+const struct op_trace *diff_group_trace(const struct diff *diff, uint32_t i, uint32_t k);
+/* It ran inside its host. */
+bool diff_group_inside(const struct diff *diff, uint32_t k);
 int diff_end(struct diff *diff, struct finding *finding);
 
 const struct diff_stats *diff_stats(const struct diff *diff);
@@ -124,6 +137,7 @@ void finding_print(const struct finding *finding, const struct trace *trace, FIL
 struct generate_options {
 	uint32_t nr_ops;
 	bool faults; /* allocation failures and reclaim inside ops too */
+	bool actors; /* ops inside ops too */
 };
 void generate_trace(struct trace *trace, const struct machine_config *config, uint64_t seed,
 		    const struct generate_options *options);

@@ -60,6 +60,9 @@ void model_adopt(struct model *model, const struct model_area *areas, size_t n);
  * as readable. */
 int model_peek(const struct model *model, uint32_t proc, uint32_t vpn, uint64_t *token);
 
+/* Which page of which of f0..f7 is mapped at page VPN of PROC? False: none. */
+bool model_file_page(const struct model *model, uint32_t proc, uint32_t vpn, uint32_t *file,
+		     uint32_t *pgoff);
 /* Iterate what the model holds as mapped, for whole-state comparison: the first mapped vpn at or
  * after *VPN of PROC. false: none. */
 bool model_next_mapped(const struct model *model, uint32_t proc, uint32_t *vpn);

@@ -143,6 +143,8 @@ int cmd_ops(int argc, char **argv)
 		return print_dictionary();
 	case 'm':
 		op_table_markdown(stdout);
+		printf("\n");
+		point_table_markdown(stdout);
 		return CLI_OK;
 	default:
 		return print_plain();

@@ -133,24 +133,36 @@ static void show_changes(struct replay *replay)
 	}
 }
 
+/* Op AT of the trace, number K of its group. */
+static void show_op(struct replay *replay, uint32_t at, uint32_t k)
+{
+	const struct op *op = &replay->trace.ops[at];
+	char text[256], result[64];
+
+	op_print(op, text, sizeof(text));
+	result_print((enum op_code)op->code, diff_group_result(replay->diff, k), result,
+		     sizeof(result));
+	printf("  %5" PRIu32 "  %s%s -> %s%s\n", at, k ? "  " : "", text, result,
+	       k && !diff_group_inside(replay->diff, k) ? ", afterwards" : "");
+}
+
 static void show_trace(struct replay *replay)
 {
 	const struct trace *trace = &replay->trace;
 	struct finding finding;
-	char text[256], result[64];
 
 	memset(replay->picture, 0, sizeof(replay->picture));
 	diff_begin(replay->diff, &trace->config);
 	for (uint32_t i = 0; i < trace->nr_ops; i++) {
-		int found = diff_step(replay->diff, &trace->ops[i], &finding);
+		uint32_t n = op_group(&trace->ops[i], trace->nr_ops - i);
+		int found = diff_step_group(replay->diff, &trace->ops[i], n, &finding);
 
-		op_print(&trace->ops[i], text, sizeof(text));
-		result_print((enum op_code)trace->ops[i].code, diff_last_result(replay->diff),
-			     result, sizeof(result));
-		printf("  %5" PRIu32 "  %s -> %s\n", i, text, result);
+		for (uint32_t k = 0; k < n; k++)
+			show_op(replay, i + k, k);
 		show_changes(replay);
 		if (found)
 			return;
+		i += n - 1;
 	}
 }
 

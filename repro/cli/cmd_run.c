@@ -21,6 +21,7 @@
 enum {
 	KEY_MACHINE = 256,
 	KEY_FAULTS,
+	KEY_ACTORS,
 	KEY_SWEEP,
 	KEY_METAMORPHIC,
 	KEY_COVERAGE,
@@ -44,6 +45,7 @@ static const struct argp_option options[] = {
 	 0},
 	{"faults", KEY_FAULTS, NULL, 0, "allocation failures and reclaim inside operations, too",
 	 0},
+	{"actors", KEY_ACTORS, NULL, 0, "operations of others inside operations, too", 0},
 	{"fail-sweep", KEY_SWEEP, NULL, 0,
 	 "run each trace once more for every allocation in it, failing that one, and all later "
 	 "ones of its operation",
@@ -120,6 +122,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_FAULTS:
 		arguments->generate.faults = true;
+		break;
+	case KEY_ACTORS:
+		arguments->generate.actors = true;
 		break;
 	case KEY_SWEEP:
 		arguments->fail_sweep = true;

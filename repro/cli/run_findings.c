@@ -55,6 +55,8 @@ static void print_command(FILE *out, const void *what)
 		fprintf(out, " --machine '%s'", text);
 	if (arguments->generate.faults)
 		fputs(" --faults", out);
+	if (arguments->generate.actors)
+		fputs(" --actors", out);
 	if (arguments->fail_sweep)
 		fputs(" --fail-sweep", out);
 	if (arguments->metamorphic)

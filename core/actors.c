@@ -1,0 +1,321 @@
+/*
+ * Second actors: another process does a whole op while one is under way.
+ *
+ *      host      |----- fork p0 ----.              .---- copies on ----|
+ *                       passes fork.per_pte:2      |
+ *      nested                       '-- write p1 --'
+ *
+ * Somebody else's op does not run at any price. What it would sleep or spin for, it waits for until
+ * the host is done; it has then not begun, so that there is nothing to take back. What the kernel
+ * only tries to lock, because it is reclaim's, fails: the page or the entry is left alone, which
+ * makes SWAP_AGAIN of it. Locks are known by what they protect, and the same for all designs:
+ *
+ *      mmap_sem          by the host's op: faults read, what changes areas writes
+ *      i_sem             by the host's op: truncate, write(2)
+ *      page_table_lock, i_mmap, page locks, the reverse map's lists
+ *                        by the point: struct held at each call of preempt()
+ *
+ * Who lacks a row in needs[] below always waits, and has nobody run inside it: its code must be
+ * ready for that. A nested op passes points, but nothing runs there.
+ */
+#include "internal.h"
+
+enum need {
+	NEED_ALL,    /* waits: nobody has thought about it */
+	NEED_FAULT,  /* mmap_sem to read, page_table_lock */
+	NEED_SPACE,  /* mmap_sem to write, and all that hangs from areas */
+	NEED_SIZE,   /* i_sem, i_mmap, page_table_lock of whoever maps the file */
+	NEED_WRITE,  /* i_sem, page lock */
+	NEED_READ,   /* page lock */
+	NEED_NOTHING /* only tries */
+};
+
+static const uint8_t needs[NR_OPS] = {
+	[OP_read] = NEED_FAULT,      [OP_write] = NEED_FAULT,  [OP_fork] = NEED_SPACE,
+	[OP_exit] = NEED_SPACE,      [OP_exec] = NEED_SPACE,   [OP_mmap] = NEED_SPACE,
+	[OP_munmap] = NEED_SPACE,    [OP_mremap] = NEED_SPACE, [OP_mprotect] = NEED_SPACE,
+	[OP_madvise] = NEED_SPACE,   [OP_brk] = NEED_SPACE,    [OP_truncate] = NEED_SIZE,
+	[OP_fwrite] = NEED_WRITE,    [OP_fread] = NEED_READ,   [OP_evict] = NEED_NOTHING,
+	[OP_swapout] = NEED_NOTHING, [OP_age] = NEED_NOTHING,  [OP_reclaim] = NEED_NOTHING,
+};
+
+/* ---- what is locked ----------------------------------------------------------------------- */
+
+static bool is_proc(uint32_t kind)
+{
+	return kind == OPERAND_PROC || kind == OPERAND_NEWPROC;
+}
+
+/* The processes that OP is done by, makes or ends: a bit each. */
+static uint32_t procs_of(const struct op *op)
+{
+	const struct op_info *info = op_info((enum op_code)op->code);
+	uint32_t procs = 0;
+
+	for (uint32_t i = 0; i < info->nargs; i++) {
+		if (is_proc(info->operand[i].kind) && op->args[i] < PROC_MAX)
+			procs |= 1u << op->args[i];
+	}
+	return procs;
+}
+
+static struct mm *mm_of(const struct machine *machine, const struct op *op)
+{
+	if (op_info((enum op_code)op->code)->operand[0].kind != OPERAND_PROC ||
+	    !machine_proc_alive(machine, op->args[0]))
+		return NULL;
+	return machine->tasks[op->args[0]]->mm;
+}
+
+/* The file that an op on a file is about, or an mmap; NULL: none. */
+static const struct address_space *file_of(struct machine *machine, const struct op *op)
+{
+	int file = op_operand_index((enum op_code)op->code, "file");
+
+	return file < 0 ? NULL : file_by_number(machine, op->args[file]);
+}
+
+static bool maps_file(const struct mm *mm, const struct address_space *file)
+{
+	const struct vma *vma;
+
+	TAILQ_FOREACH (vma, &file->i_mmap, shared) {
+		if (vma->mm == mm)
+			return true;
+	}
+	return false;
+}
+
+/* ---- faults --------------------------------------------------------------------------------- */
+
+/* What a fault at VPN would work on. */
+struct aim {
+	const struct vma *vma; /* NULL: there is no area */
+	pte_t entry;
+	const struct page *mapped, *cached; /* present there; what would be brought in, if cached */
+};
+
+static struct aim take_aim(struct machine *machine, struct mm *mm, uint32_t vpn)
+{
+	struct ptep pte = pte_lookup(mm, vpn);
+	struct aim aim = {.vma = find_vma(mm, vpn), .entry = pte.table ? ptep_get(pte) : 0};
+
+	if (pte_present(aim.entry)) {
+		aim.mapped = pfn_to_page(machine, pte_pfn(aim.entry));
+	} else if (pte_swap(aim.entry)) {
+		aim.cached = swap_slot(machine, pte_to_swp(aim.entry))->cached;
+	} else if (aim.vma && aim.vma->start <= vpn && aim.vma->file) {
+		uint32_t index = pte_none(aim.entry) ? vma_index_of_vpn(aim.vma, vpn)
+						     : pte_to_pgoff(aim.entry);
+
+		aim.cached = file_find_page(machine, aim.vma->file, index);
+	}
+	return aim;
+}
+
+/* The fault would bring in anonymous memory, and so may have to join the lists of its areas. */
+static bool joins_lists(const struct aim *aim, bool write, uint32_t vpn)
+{
+	if (!aim->vma)
+		return false;
+	if (vpn < aim->vma->start || pte_swap(aim->entry))
+		return true;
+	if (!write || (aim->vma->flags & VM_SHARED))
+		return false;
+	return !pte_present(aim->entry) || !pte_write(aim->entry);
+}
+
+/* Reading the page in from swap locks it; so does, while a walk is at it, mapping or unmapping. */
+static bool fault_waits(struct machine *machine, const struct op *op, struct mm *mm,
+			const struct held *held)
+{
+	uint32_t vpn = op->args[1] / PAGE_SIZE;
+	struct aim aim;
+
+	if (held->ptl == mm || (mm == machine->host_mm && needs[machine->op->code] != NEED_FAULT))
+		return true;
+	if (!held->page && !held->rmap)
+		return false;
+	aim = take_aim(machine, mm, vpn);
+	if (pte_swap(aim.entry) && aim.cached &&
+	    (aim.cached == held->page || aim.cached == held->page2))
+		return true;
+	if (!held->rmap)
+		return false;
+	return joins_lists(&aim, op->code == OP_write, vpn) ||
+	       (held->page && (aim.mapped == held->page || aim.cached == held->page));
+}
+
+/* ---- everything else ------------------------------------------------------------------------- */
+
+static bool space_waits(struct machine *machine, const struct op *op, const struct mm *mm,
+			const struct held *held)
+{
+	const struct address_space *file = file_of(machine, op);
+
+	if (mm == machine->host_mm || mm == held->ptl || held->rmap)
+		return true;
+	return held->i_mmap && (file == held->i_mmap || maps_file(mm, held->i_mmap));
+}
+
+static bool locks_page_of(const struct held *held, const struct address_space *file)
+{
+	return (held->page && held->page->mapping == file) ||
+	       (held->page2 && held->page2->mapping == file);
+}
+
+/* The host has the i_sem of FILE. */
+static bool i_sem_held(struct machine *machine, const struct address_space *file)
+{
+	uint8_t need = needs[machine->op->code];
+
+	return (need == NEED_SIZE || need == NEED_WRITE) && file_of(machine, machine->op) == file;
+}
+
+static bool size_waits(struct machine *machine, const struct op *op, const struct held *held)
+{
+	const struct address_space *file = file_of(machine, op);
+
+	if (i_sem_held(machine, file) || held->rmap || held->i_mmap == file)
+		return true;
+	return locks_page_of(held, file) || (held->ptl && maps_file(held->ptl, file));
+}
+
+/* OP would sleep or spin at this point for something that the host has. */
+static bool must_wait(struct machine *machine, const struct op *op, const struct held *held)
+{
+	struct mm *mm = mm_of(machine, op);
+	const struct address_space *file = file_of(machine, op);
+
+	/* Nobody does two things at once, and who is being made or ended does nothing. */
+	if (procs_of(op) & (procs_of(machine->op) | machine->stuck))
+		return true;
+	switch ((enum need)needs[op->code]) {
+	case NEED_FAULT:
+		return mm && fault_waits(machine, op, mm, held);
+	case NEED_SPACE:
+		return mm && space_waits(machine, op, mm, held);
+	case NEED_SIZE:
+		return size_waits(machine, op, held);
+	case NEED_WRITE:
+		return i_sem_held(machine, file) || locks_page_of(held, file);
+	case NEED_READ:
+		return locks_page_of(held, file);
+	case NEED_NOTHING:
+		return held->rmap;
+	case NEED_ALL:
+		break;
+	}
+	return true;
+}
+
+/* ---- running inside ---------------------------------------------------------------------------
+ */
+
+static void log_step(struct machine *machine, enum nested_step step, uint32_t k, uint32_t nth)
+{
+	event_log(machine, EVENT_NESTED, (uint8_t)step, machine->group[k].point, k, nth);
+}
+
+/* Lock PAGE, unless it is NULL or locked. Returns what to unlock. */
+static struct page *lock_page(struct page *page)
+{
+	if (!page || (page->flags & PG_LOCKED))
+		return NULL;
+	page->flags |= PG_LOCKED;
+	return page;
+}
+
+static void unlock_page(struct page *page)
+{
+	if (page)
+		page->flags &= ~PG_LOCKED;
+}
+
+static void run_inside(struct machine *machine, uint32_t k, const struct held *held)
+{
+	struct op_outcome *outcome = &machine->outcomes[k];
+	const struct op *host = machine->op;
+	struct op_trace trace = machine->last_op;
+	uint32_t waiting = machine->waiting;
+	bool in_reclaim = machine->in_reclaim;
+	struct page *locked = lock_page(held->page), *locked2 = lock_page(held->page2);
+
+	machine->op = &machine->group[k];
+	machine->last_op = (struct op_trace){0};
+	machine->waiting = 0;
+	machine->held = *held;
+	/* Nobody walks while the lists are locked. */
+	machine->in_reclaim = held->rmap;
+	outcome->order = ++machine->nr_ran;
+	outcome->result.err = op_dispatch(machine, machine->op, &outcome->result);
+	outcome->trace = machine->last_op;
+	machine->in_reclaim = in_reclaim;
+	machine->held = (struct held){0};
+	machine->waiting = waiting;
+	machine->last_op = trace;
+	machine->op = host;
+	unlock_page(locked);
+	unlock_page(locked2);
+}
+
+void group_begin(struct machine *machine, const struct op *ops, uint32_t n,
+		 struct op_outcome *outcomes)
+{
+	machine->group = ops;
+	machine->outcomes = outcomes;
+	machine->nr_ran = 0;
+	machine->waiting = needs[ops->code] == NEED_ALL ? 0 : ((1u << n) - 1) & ~1u;
+	machine->stuck = 0;
+	machine->host_mm = mm_of(machine, ops);
+	machine->held = (struct held){0};
+	memset(machine->passed, 0, sizeof(machine->passed));
+}
+
+bool preempt_at(struct machine *machine, enum point point, uint32_t nth, const struct held *held)
+{
+	struct held all = *held;
+	bool ran = false;
+
+	if (!all.i_mmap)
+		all.i_mmap = machine->i_mmap_lock;
+	for (uint32_t left = machine->waiting; left; left &= left - 1) {
+		uint32_t k = (uint32_t)__builtin_ctz(left);
+		const struct op *op = &machine->group[k];
+
+		if (op->point != point || op->point_nth != nth)
+			continue;
+		machine->waiting &= ~(1u << k);
+		if (must_wait(machine, op, &all)) {
+			machine->stuck |= procs_of(op);
+			log_step(machine, NESTED_WAITS, k, nth);
+			continue;
+		}
+		log_step(machine, NESTED_BEGIN, k, nth);
+		run_inside(machine, k, &all);
+		log_step(machine, NESTED_END, k, nth);
+		ran = true;
+	}
+	return ran;
+}
+
+/* ---- what is only tried --------------------------------------------------------------------- */
+
+bool page_trylock_fails(struct machine *machine, const struct page *page)
+{
+	const struct held *held = &machine->held;
+
+	if (page != held->page && page != held->page2 &&
+	    (!held->i_mmap || page->mapping != held->i_mmap))
+		return false;
+	machine->last_op.trylocks++;
+	return true;
+}
+
+bool ptl_trylock_fails(struct machine *machine, const struct mm *mm)
+{
+	if (mm != machine->held.ptl)
+		return false;
+	machine->last_op.trylocks++;
+	return true;
+}

@@ -1,0 +1,157 @@
+/*
+ * An op, and those that another actor did while it was under way.
+ *
+ *      host     |-------.             .------------|
+ *      nested           '-- write p1 -'                 ran inside: part of the group
+ *      nested                              mmap p2      had to wait: an op of its own, afterwards
+ *
+ * What ran at the same time must look as if it had run one after the other. In which order is
+ * known: nested ops run whole, so among each other it is the order in which they ran; and what a
+ * program can see of the host happens at its end (an access touches its page last, a fork's child
+ * is born last), save for the ops that take something away from everybody at once and then clean
+ * up. One exception is where truncation has not cleaned up yet: who still has the page mapped
+ * reaches it there, as if that had been before. The model follows in that order, and each result is
+ * judged.
+ */
+#include "internal.h"
+
+/* Its effect is there for others before it passes any point. */
+static bool takes_effect_first(enum op_code code)
+{
+	return code == OP_truncate || code == OP_exit || code == OP_exec;
+}
+
+static bool is_access(const struct op *op)
+{
+	return op->code == OP_read || op->code == OP_write;
+}
+
+static bool is_about_areas(const struct op *op)
+{
+	return op_info((enum op_code)op->code)->operand[0].kind == OPERAND_PROC && !is_access(op);
+}
+
+/* An op of the group before K, the host aside, may change areas of K's process. */
+static bool meets_changes(const struct diff *diff, uint32_t k)
+{
+	const struct op *op = &diff->group[k];
+
+	if (op_info((enum op_code)op->code)->operand[0].kind != OPERAND_PROC)
+		return false;
+	for (uint32_t i = 1; i < k; i++) {
+		if (is_about_areas(&diff->group[i]) && diff->group[i].args[0] == op->args[0])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * mremap is narrowed by the areas that there are beforehand, and a model that has to ask what is
+ * mapped asks afterwards: so who has changed his areas while a host is under way does nothing more
+ * before it is done.
+ */
+void group_prepare(struct diff *diff, const struct op *ops, uint32_t n)
+{
+	DIFF_ASSERT(n > 0 && n <= GROUP_MAX);
+	diff->nr_group = n;
+	diff->from = 0;
+	diff->to = n;
+	for (uint32_t k = 0; k < n; k++) {
+		diff->op = op_resolve(&ops[k], diff->regions);
+		if (diff->op.code == OP_mremap)
+			narrow_mremap(diff);
+		diff->group[k] = diff->op;
+		if (k && meets_changes(diff, k))
+			diff->group[k].point = POINT_NONE;
+	}
+}
+
+void group_apply(struct diff *diff)
+{
+	FOR_EACH_SUBJECT (diff, s) {
+		machine_apply_group(s->machine, diff->group, diff->nr_group, s->outcomes);
+		s->events = machine_events(s->machine, &s->nr_events);
+	}
+}
+
+static void focus(struct subject *s, uint32_t k)
+{
+	s->result = s->outcomes[k].result;
+	s->last = &s->outcomes[k].trace;
+	s->order = s->outcomes[k].order;
+}
+
+void group_focus(struct diff *diff, uint32_t first, uint32_t k)
+{
+	diff->op = diff->group[k];
+	diff->op_index = first + k;
+	FOR_EACH_SUBJECT (diff, s) {
+		focus(s, k);
+	}
+}
+
+/* Op K reached what its host, a truncation, has cut off. */
+static bool was_in_time(const struct diff *diff, uint32_t k)
+{
+	const struct op *host = &diff->group[0], *op = &diff->group[k];
+	uint32_t file, pgoff;
+
+	if (host->code != OP_truncate || !is_access(op) ||
+	    diff->reference->outcomes[k].result.err || !diff->model)
+		return false;
+	return model_file_page(diff->model, op->args[0], op->args[1] / PAGE_SIZE, &file, &pgoff) &&
+	       file == host->args[0] && pgoff >= host->args[1];
+}
+
+uint32_t group_order(const struct diff *diff, uint32_t order[GROUP_MAX])
+{
+	const struct op_outcome *outcomes = diff->reference->outcomes;
+	bool first = takes_effect_first((enum op_code)diff->group[0].code);
+	uint32_t ran[GROUP_MAX], nr_ran = 0, n = 0;
+
+	for (uint32_t k = 1; k < diff->nr_group; k++) {
+		if (outcomes[k].order) {
+			ran[outcomes[k].order - 1] = k;
+			nr_ran++;
+		}
+	}
+	for (uint32_t i = 0; i < nr_ran; i++) {
+		if (!first || was_in_time(diff, ran[i]))
+			order[n++] = ran[i];
+	}
+	order[n++] = 0;
+	for (uint32_t i = 0; first && i < nr_ran; i++) {
+		if (!was_in_time(diff, ran[i]))
+			order[n++] = ran[i];
+	}
+	return n;
+}
+
+void group_apply_left(struct diff *diff, const struct op *op, uint32_t k)
+{
+	diff->from = k;
+	diff->to = k + 1;
+	FOR_EACH_SUBJECT (diff, s) {
+		if (s->outcomes[k].order) { /* one that has left the lockstep: done already */
+			s->events = NULL;
+			s->nr_events = 0;
+		} else {
+			machine_apply_group(s->machine, op, 1, &s->outcomes[k]);
+			s->events = machine_events(s->machine, &s->nr_events);
+		}
+		focus(s, k);
+	}
+}
+
+/* Points that have to do with areas: see excuse.c. */
+bool group_fails(const struct diff *diff)
+{
+	for (uint32_t k = diff->from; k < diff->to; k++) {
+		const struct op *op = &diff->group[k];
+
+		if (op_fails(op) || op->reclaim_nth ||
+		    (k > diff->from && point_is_area((enum point)op->point)))
+			return true;
+	}
+	return false;
+}
