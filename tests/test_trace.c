@@ -1072,13 +1072,13 @@ static char *read_file(const char *path)
 	return text;
 }
 
-static void test_documentation(void **state)
+static void expect_documented(void (*make)(FILE *out))
 {
 	char *doc = read_file(SOURCE_DIR "/docs/trace-format.md"), *table = NULL;
 	size_t size;
 	FILE *out = open_memstream(&table, &size);
 
-	op_table_markdown(out);
+	make(out);
 	fclose(out);
 	if (!strstr(doc, table))
 		fail_msg("docs/trace-format.md does not have what `rmapfuzz ops --markdown` "
@@ -1086,6 +1086,54 @@ static void test_documentation(void **state)
 			 table);
 	free(doc);
 	free(table);
+}
+
+static void test_documentation(void **state)
+{
+	expect_documented(op_table_markdown);
+	expect_documented(point_table_markdown);
+}
+
+/* A nested op has a line of its own, and bytes; the first op of a trace is never one. */
+static void test_nested(void **state)
+{
+	static const char text[] = "p1 = fork p0\n"
+				   "  @fork.per_pte write p0 w1\n"
+				   "  @alloc:300 swapout p0 w0 (fail_nth: 2)\n"
+				   "read p0 w0\n";
+	static const uint8_t bytes[] = {0, 0, 0, 0xe8, 2, 10, 0, 1};
+	static const uint8_t first[] = {0, 0xe8, 2, 10, 0, 1};
+	char whole[256], error[128], *printed;
+	struct trace trace = {0};
+
+	snprintf(whole, sizeof(whole), "%s%s", HEAD, text);
+	assert_int_equal(trace_parse(&trace, whole, strlen(whole), error, sizeof(error)), 0);
+	assert_int_equal(trace.ops[1].point, POINT_FORK_PER_PTE);
+	assert_int_equal(trace.ops[2].point_nth, 300);
+	assert_int_equal(op_group(trace.ops, trace.nr_ops), 3);
+	printed = print(&trace);
+	assert_non_null(strstr(printed, text));
+	free(printed);
+	check_bytes(&trace);
+
+	trace_decode(&trace, bytes, sizeof(bytes), 64);
+	assert_int_equal(trace.nr_ops, 2);
+	assert_int_equal(trace.ops[1].point, POINT_FORK_PER_PTE);
+	assert_int_equal(trace.ops[1].point_nth, 1);
+	trace_decode(&trace, first, sizeof(first), 64);
+	assert_int_equal(trace.nr_ops, 1);
+	assert_int_equal(trace.ops[0].point, POINT_NONE);
+
+	snprintf(whole, sizeof(whole), "%s@fork.per_pte read p0 w0\n", HEAD);
+	assert_int_equal(trace_parse(&trace, whole, strlen(whole), error, sizeof(error)), -EINVAL);
+	assert_non_null(strstr(error, "no op that it could run in"));
+	snprintf(whole, sizeof(whole), "%sread p0 w0\n@nowhere read p0 w0\n", HEAD);
+	assert_int_equal(trace_parse(&trace, whole, strlen(whole), error, sizeof(error)), -EINVAL);
+	assert_non_null(strstr(error, "is not a point"));
+	snprintf(whole, sizeof(whole), "%sread p0 w0\n@alloc:0 read p0 w0\n", HEAD);
+	assert_int_equal(trace_parse(&trace, whole, strlen(whole), error, sizeof(error)), -EINVAL);
+	assert_non_null(strstr(error, "1 to 65535"));
+	trace_release(&trace);
 }
 
 /* The example in the documentation is a trace, in canonical form. */
@@ -1113,27 +1161,17 @@ static void test_documented_example(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),
-		cmocka_unit_test(test_regions),
-		cmocka_unit_test(test_container),
-		cmocka_unit_test(test_canonical),
-		cmocka_unit_test(test_forms),
-		cmocka_unit_test(test_expectations),
-		cmocka_unit_test(test_result_print),
-		cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_exhaustive),
-		cmocka_unit_test(test_lives),
-		cmocka_unit_test(test_random_traces),
-		cmocka_unit_test(test_random_bytes),
-		cmocka_unit_test(test_machines),
-		cmocka_unit_test(test_golden_bytes),
-		cmocka_unit_test(test_machine_bytes),
-		cmocka_unit_test(test_density),
-		cmocka_unit_test(test_documentation),
-		cmocka_unit_test(test_documented_example),
+		cmocka_unit_test(test_table),        cmocka_unit_test(test_regions),
+		cmocka_unit_test(test_container),    cmocka_unit_test(test_canonical),
+		cmocka_unit_test(test_forms),        cmocka_unit_test(test_expectations),
+		cmocka_unit_test(test_result_print), cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_versions),     cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_damage),       cmocka_unit_test(test_exhaustive),
+		cmocka_unit_test(test_lives),        cmocka_unit_test(test_random_traces),
+		cmocka_unit_test(test_random_bytes), cmocka_unit_test(test_machines),
+		cmocka_unit_test(test_golden_bytes), cmocka_unit_test(test_machine_bytes),
+		cmocka_unit_test(test_density),      cmocka_unit_test(test_documentation),
+		cmocka_unit_test(test_nested),       cmocka_unit_test(test_documented_example),
 	};
 
 	return cmocka_run_group_tests_name("trace", tests, NULL, NULL);
