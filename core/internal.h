@@ -391,8 +391,8 @@ void swap_free(struct machine *machine, swp_entry_t entry);
 bool swap_saturated(const struct machine *machine, const struct swap_slot *slot);
 /* No entry names saturated slots of AREA any more: free them, and drop what is cached there. */
 void swap_desaturate(struct machine *machine, uint32_t area);
-/* Let go of the pages that only the swap cache has: copying on write may leave some behind, when both
- * sides copy at once. */
+/* Let go of the pages that only the swap cache has: copying on write may leave some behind, when
+ * both sides copy at once. */
 void swap_drop_cache(struct machine *machine);
 /* swap_free, and drop the cached page if it was the last user. */
 void free_swap_and_cache(struct machine *machine, swp_entry_t entry);

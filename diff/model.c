@@ -425,7 +425,8 @@ int model_peek(const struct model *model, uint32_t proc, uint32_t vpn, uint64_t 
 bool model_file_page(const struct model *model, uint32_t proc, uint32_t vpn, uint32_t *file,
 		     uint32_t *pgoff)
 {
-	const struct area *area = is_alive(model, proc) ? space_area(&model->space[proc], vpn) : NULL;
+	const struct area *area =
+		is_alive(model, proc) ? space_area(&model->space[proc], vpn) : NULL;
 
 	if (!area || area->object >= FILE_MAX)
 		return false;

@@ -83,8 +83,8 @@ enum event_kind {
 	EVENT_WALK_END, /* value = mapcount after it */
 	EVENT_FILL,     /* a page came in: aux = enum fill_kind, value = its token */
 	EVENT_RENAME, /* the thread that mm was named after left it: it is mm `value` from now on */
-	EVENT_NESTED,   /* op number vpn of the group begins, ends or has to wait (aux = enum
-			   nested_step) at point mm, passed for the value-th time */
+	EVENT_NESTED, /* op number vpn of the group begins, ends or has to wait (aux = enum
+			 nested_step) at point mm, passed for the value-th time */
 };
 enum nested_step { NESTED_BEGIN, NESTED_END, NESTED_WAITS };
 enum walk_reason { WALK_REFERENCED, WALK_UNMAP };
