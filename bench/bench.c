@@ -15,7 +15,7 @@ static const struct section {
 	void (*run)(void);
 } sections[] = {
 	{"lockstep", bench_lockstep}, {"alone", bench_alone},   {"start", bench_start},
-	{"growth", bench_growth},     {"steady", bench_steady},
+	{"growth", bench_growth},     {"steady", bench_steady}, {"lowmem", bench_lowmem},
 };
 
 double bench_now(void)

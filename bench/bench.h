@@ -30,5 +30,6 @@ void bench_alone(void);
 void bench_start(void);
 void bench_growth(void);
 void bench_steady(void);
+void bench_lowmem(void);
 
 #endif

@@ -56,6 +56,14 @@ const struct machine_preset machine_presets[] = {
 	       16, SPLIT_3_1, true, 32, FOUR_AREAS),
 	PRESET("tiny-counters", "16 MB; counts of swap entries and of mappings overflow soon",
 	       16, SPLIT_3_1, true, 32, ONE_AREA(64), .counters = COUNTERS_TINY),
+	PRESET("tiny-pgcl2", "tiny with page clustering: pages of 16 KB",
+	       16, SPLIT_3_1, true, 32, ONE_AREA(256), .cluster = 2),
+	PRESET("1g-pgcl1", "1 GB with page clustering: pages of 8 KB",
+	       1024, SPLIT_3_1, true, 64, ONE_AREA(4096), .cluster = 1),
+	PRESET("1g-pgcl4", "1 GB with page clustering: pages of 64 KB",
+	       1024, SPLIT_3_1, true, 64, ONE_AREA(4096), .cluster = 4),
+	PRESET("64g-pgcl3", "64 GB with page clustering: pages of 32 KB, an eighth of mem_map",
+	       65536, SPLIT_3_1, true, 128, ONE_AREA(4096), .cluster = 3),
 	{.name = NULL},
 };
 
@@ -117,6 +125,7 @@ struct setting {
 FIELD(ram_mb, uint32_t)
 FIELD(split, enum split)
 FIELD(era, enum era)
+FIELD(cluster, uint32_t)
 FIELD(highpte, bool)
 FIELD(cacheline, uint32_t)
 FIELD(files, uint32_t)
@@ -249,6 +258,7 @@ static const struct setting settings[] = {
 	NUMBER("ram", 16, 65536, ram_mb),
 	CHOICE("split", splits, split),
 	CHOICE("era", eras, era),
+	NUMBER("cluster", 0, CLUSTER_MAX, cluster),
 	NUMBER("highpte", 0, 1, highpte),
 	{"cacheline", 0, 0, lines, true, get_cacheline, set_cacheline, NULL},
 	FORM("swap", &swap_form),

@@ -35,7 +35,7 @@ struct fault {
 
 /* ---- bringing in and mapping ---------------------------------------------------- */
 
-/* A fresh anonymous page with content TOKEN for this fault. */
+/* The anonymous page, mostly a fresh one, that is to have content TOKEN at this address. */
 static int new_anon_page(const struct fault *f, enum fill_kind from, uint64_t token,
 			 struct page **result)
 {
@@ -45,13 +45,18 @@ static int new_anon_page(const struct fault *f, enum fill_kind from, uint64_t to
 
 	if (err)
 		return err;
-	page = page_alloc(machine, GFP_HIGHUSER);
-	if (!page)
-		return -ENOMEM;
-	preempt(machine, FAULT_AFTER_ALLOC);
-	if (ptep_get(f->pte) != f->entry) {
-		page_put(machine, page);
-		return FAULT_RETRY;
+	page = cluster_page(machine, f->vma, f->vpn);
+	if (page) {
+		page_get(page);
+	} else {
+		page = page_alloc(machine, GFP_HIGHUSER);
+		if (!page)
+			return -ENOMEM;
+		preempt(machine, FAULT_AFTER_ALLOC);
+		if (ptep_get(f->pte) != f->entry) {
+			page_put(machine, page);
+			return FAULT_RETRY;
+		}
 	}
 	page->flags |= PG_ANON;
 	page->token[f->sub] = token;
@@ -83,6 +88,13 @@ static int map_page(const struct fault *f, struct page *page, uint32_t prot, str
 	return 0;
 }
 
+/* A page that is mapped for the first time joins the LRU. */
+static void lru_add_new(struct machine *machine, struct page *page)
+{
+	if (!(page->flags & PG_LRU))
+		lru_add(machine, page, true);
+}
+
 /* The area's protection; a write fault makes its entry writable and dirty. */
 static uint32_t fault_prot(const struct fault *f)
 {
@@ -110,8 +122,9 @@ static int do_anonymous_page(const struct fault *f)
 	err = map_page(f, page, prot, NULL);
 	if (err)
 		return err;
-	lru_add(f->machine, page, true);
+	lru_add_new(f->machine, page);
 	mark_page_accessed(f->machine, page);
+	cluster_fill(f->machine, f->vma, f->vpn, page);
 	return 0;
 }
 
@@ -132,7 +145,7 @@ static int map_private_copy(const struct fault *f, struct page *cached, uint32_t
 	err = map_page(f, copy, fault_prot(f), NULL);
 	if (err)
 		return err;
-	lru_add(f->machine, copy, true);
+	lru_add_new(f->machine, copy);
 	return 0;
 }
 
@@ -179,7 +192,7 @@ static int do_swap_page(const struct fault *f)
 {
 	struct machine *machine = f->machine;
 	swp_entry_t entry = pte_to_swp(f->entry);
-	uint32_t prot = prot_of_flags(f->vma->flags);
+	uint32_t prot = prot_of_flags(f->vma->flags), ours;
 	struct page *page;
 	int err = anon_prepare(machine, f->vma);
 
@@ -202,9 +215,11 @@ static int do_swap_page(const struct fault *f)
 	}
 	preempt(machine, SWAPIN_BETWEEN, .ptl = f->vma->mm, .page = page);
 	swap_free(machine, entry);
+	cluster_swapin(machine, f->vma, f->vpn, page);
+	ours = cluster_ours(machine, f->vma, f->vpn, page);
 	if (vm_swap_full(machine))
-		remove_exclusive_swap_page(machine, page, 1);
-	if (f->write && can_share_swap_page(machine, page, 1)) {
+		remove_exclusive_swap_page(machine, page, ours);
+	if (f->write && can_share_swap_page(machine, page, ours)) {
 		page_is_exclusive(f, page);
 		prot |= PTE_RW | PTE_D;
 	}
@@ -229,14 +244,20 @@ static int copy_page(const struct fault *f, struct page *old)
 	/* Reclaim may unmap the page, but not free or reuse it while we hold it. */
 	page_get(old);
 	err = new_anon_page(f, FILL_COPY, old->token[f->sub], &new);
-	if (!err && preempt(f->machine, COW_AFTER_COPY) && ptep_get(f->pte) != f->entry) {
+	/* A page that is in use here already may be known to others by now. */
+	if (!err && preempt(f->machine, COW_AFTER_COPY) &&
+	    (ptep_get(f->pte) != f->entry || new->mapcount)) {
 		page_put(f->machine, new);
 		err = FAULT_RETRY;
 	}
 	if (!err)
 		err = map_page(f, new, fault_prot(f), old);
-	if (!err)
-		lru_add(f->machine, new, true);
+	if (!err) {
+		lru_add_new(f->machine, new);
+		/* What a file's page holds around here may change until it is written here. */
+		if (old->flags & PG_ANON)
+			cluster_copy(f->machine, f->vma, f->vpn, old, new);
+	}
 	page_put(f->machine, old);
 	return err;
 }
@@ -252,14 +273,17 @@ static int do_wp_page(const struct fault *f)
 
 		if (!err)
 			err = map_page(f, new, fault_prot(f), NULL);
-		if (!err)
-			lru_add(machine, new, true);
+		if (!err) {
+			lru_add_new(machine, new);
+			cluster_fill(machine, f->vma, f->vpn, new);
+		}
 		return err;
 	}
 	/* Shared pages are writable from the first fault on; if one is not, writing is right. */
 	if (f->vma->flags & VM_SHARED)
 		return reuse_page(f);
-	if (!(old->flags & PG_LOCKED) && can_share_swap_page(machine, old, 1)) {
+	if (!(old->flags & PG_LOCKED) &&
+	    can_share_swap_page(machine, old, cluster_ours(machine, f->vma, f->vpn, old))) {
 		page_is_exclusive(f, old);
 		return reuse_page(f);
 	}

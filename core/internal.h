@@ -6,6 +6,7 @@
  *   mmap.c      mmap, munmap, brk, madvise        mremap.c  mprotect.c
  *   mm.c        fork, exit, exec
  *   fault.c     read and write faults, COW, file fill, swap-in
+ *   cluster.c   the same for the other entries of a large page
  *   file.c      page cache, shmem, truncate, read(2)/write(2)
  *   swap.c      areas, slots, swap cache, exclusivity
  *   swapoff.c   emptying an area; swapon, swapoff
@@ -275,6 +276,8 @@ void truncate_rescan(struct vma *vma, const struct vma *from);
  * asked vmas_mergeable(). 0, or -ENOMEM with nothing changed. */
 int vma_absorb_next(struct machine *machine, struct vma *vma);
 int vma_shift_up(struct machine *machine, struct vma *prev, struct vma *area, uint32_t boundary);
+/* May a new boundary of AREA be put there by moving one? */
+bool vma_can_shift(const struct machine *machine, const struct vma *area, uint32_t boundary);
 /* Pages of user space: TASK_SIZE in pages for the machine's split. */
 uint32_t task_pages(const struct machine *machine);
 uint32_t prot_of_flags(uint32_t vm_flags); /* page-table protection bits for an area */
@@ -324,6 +327,21 @@ int user_access(struct machine *machine, struct mm *mm, uint32_t vpn, bool write
 int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool write);
 /* A stack grows at most to so many pages (RLIMIT_STACK, 8 MB). */
 #define STACK_PAGES_MAX 2048u
+
+/* ---- cluster.c: the entries of one page around VPN of VMA ----------------------------- */
+
+/* How many of PAGE's references are entries here. The one of VPN is counted, whatever it maps. */
+uint32_t cluster_ours(struct machine *machine, struct vma *vma, uint32_t vpn,
+		      const struct page *page);
+/* An anonymous page that is mapped here, not by VPN, and known to nobody else; or NULL. */
+struct page *cluster_page(struct machine *machine, struct vma *vma, uint32_t vpn);
+/* Entries that are none map zeroes in PAGE, which is known to nobody else. */
+void cluster_fill(struct machine *machine, struct vma *vma, uint32_t vpn, struct page *page);
+/* Entries that map OLD map their copies in NEW, writable. The caller holds OLD. */
+void cluster_copy(struct machine *machine, struct vma *vma, uint32_t vpn, struct page *old,
+		  struct page *new);
+/* Entries that name the slot of PAGE, which is in the swap cache, map it. */
+void cluster_swapin(struct machine *machine, struct vma *vma, uint32_t vpn, struct page *page);
 
 /* ---- file.c ----------------------------------------------------------------------- */
 

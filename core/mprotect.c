@@ -38,7 +38,8 @@ static struct vma *merge_piece(struct machine *machine, struct vma *vma, struct 
 		return vma_merge(machine, vma->mm, prev, first, last, flags, vma->file,
 				 vma_index_of_vpn(vma, first), vma->rmap);
 	range.flags = flags;
-	if (first != vma->start || !mergeable_2_6_6(machine, prev, &range))
+	if (first != vma->start || !vma_can_shift(machine, vma, last) ||
+	    !mergeable_2_6_6(machine, prev, &range))
 		return NULL;
 	if (last == vma->end ? vma_absorb_next(machine, prev)
 			     : vma_shift_up(machine, prev, vma, last))

@@ -62,8 +62,9 @@ static struct vma *copy_vma(struct machine *machine, struct vma **source,
 	uint32_t pgoff = vma_index_of_vpn(vma, request->addr);
 	uint32_t end = request->new_addr + request->new_len, start = vma->start;
 
-	/* An area that has no anonymous page yet may take its new place's natural offset. */
-	if (!vma->file && !vma->anon)
+	/* An area that has no anonymous page yet may take its new place's natural offset, but keeps
+	 * which part of a page belongs where. */
+	if (!vma->file && !vma->anon && !sub_of(machine, pgoff ^ request->new_addr))
 		pgoff = request->new_addr;
 	find_vma_prev(vma->mm, request->new_addr, &prev);
 	new = vma_merge(machine, vma->mm, prev, request->new_addr, end, vma->flags, vma->file,

@@ -917,9 +917,22 @@ static bool encode_counters(const struct machine_config *config, uint32_t n, uin
 	return n == 0 && config->counters == COUNTERS_TINY;
 }
 
+/* Page clustering. */
+static void decode_cluster(struct machine_config *config, uint32_t value)
+{
+	config->cluster = into_range(value, 0, CLUSTER_MAX);
+}
+
+static bool encode_cluster(const struct machine_config *config, uint32_t n, uint32_t *value)
+{
+	*value = config->cluster;
+	return n == 0 && config->cluster;
+}
+
 static const struct extension extensions[] = {
 	{decode_area, encode_area},
 	{decode_counters, encode_counters},
+	{decode_cluster, encode_cluster},
 };
 #define NR_EXTENSIONS (sizeof(extensions) / sizeof(extensions[0]))
 

@@ -172,6 +172,9 @@ void machine_stats(const struct machine *machine, struct machine_stats *stats)
 
 	*stats = (struct machine_stats){
 		.lowmem_total = (zones[ZONE_DMA].npages + zones[ZONE_NORMAL].npages) * page_bytes,
+		.lowmem_boot_free = (zones[ZONE_DMA].npages - zones[ZONE_DMA].reserved +
+				     zones[ZONE_NORMAL].npages - zones[ZONE_NORMAL].reserved) *
+				    page_bytes,
 		.lowmem_used = machine->lowmem_boot + low * page_bytes + kmem_bytes(machine, false),
 		.highmem_used = high * page_bytes,
 		.meta_bytes = kmem_bytes(machine, true),

@@ -273,6 +273,21 @@ int vma_split(struct machine *machine, struct vma *vma, uint32_t vpn, bool new_b
 
 /* ---- merging ------------------------------------------------------------------------ */
 
+/*
+ * May the boundary at INDEX of private areas with FLAGS go, or come without a split? Not inside a
+ * block of page clustering (cluster.c). Shared areas have no pages but the file's.
+ */
+static bool boundary_is_free(const struct machine *machine, uint32_t flags, uint32_t index)
+{
+	return (flags & VM_SHARED) || !sub_of(machine, index);
+}
+
+bool vma_can_shift(const struct machine *machine, const struct vma *area, uint32_t boundary)
+{
+	return boundary == area->start || boundary == area->end ||
+	       boundary_is_free(machine, area->flags, vma_index_of_vpn(area, boundary));
+}
+
 bool vmas_mergeable(const struct machine *machine, const struct vma *a, const struct vma *b)
 {
 	const struct rmap_ops *rmap = machine->rmap;
@@ -283,6 +298,9 @@ bool vmas_mergeable(const struct machine *machine, const struct vma *a, const st
 	if (a->flags & (VM_NONLINEAR | VM_GROWSDOWN))
 		return false;
 	if ((a->file || !rmap->anon_pgoff_free) && a->pgoff + (a->end - a->start) != b->pgoff)
+		return false;
+	if (!boundary_is_free(machine, a->flags, a->pgoff + (a->end - a->start)) ||
+	    !boundary_is_free(machine, b->flags, b->pgoff))
 		return false;
 	return !rmap->can_merge || rmap->can_merge(a, b);
 }
@@ -411,6 +429,12 @@ struct vma *vma_merge(struct machine *machine, struct mm *mm, struct vma *prev, 
 	}
 	with_prev = prev && vmas_mergeable(machine, prev, &range);
 	with_next = next && next != area && vmas_mergeable(machine, &range, next);
+
+	/* Cases 4 and 5 move a boundary. */
+	if (prev && start < prev->end)
+		with_next = with_next && vma_can_shift(machine, prev, start);
+	if (area && area->end != end)
+		with_prev = with_prev && vma_can_shift(machine, area, end);
 
 	/* All three become one only if prev and next agree with each other, too. */
 	if (with_prev && with_next && machine->rmap->can_merge &&

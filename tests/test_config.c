@@ -50,9 +50,10 @@ static void prints(const char *text, const char *expected)
 /* The order is part of the byte form of traces. */
 static void presets_are_in_order(void **state)
 {
-	static const char *const names[] = {"tiny",      "1g",         "32g",          "64g",
-					    "32g-2:2",   "64g-2:2",    "32g-4:4",      "64g-4:4",
-					    "1g-lowpte", "tiny-swaps", "tiny-counters"};
+	static const char *const names[] = {
+		"tiny",          "1g",         "32g",      "64g",       "32g-2:2",
+		"64g-2:2",       "32g-4:4",    "64g-4:4",  "1g-lowpte", "tiny-swaps",
+		"tiny-counters", "tiny-pgcl2", "1g-pgcl1", "1g-pgcl4",  "64g-pgcl3"};
 	size_t n = 0;
 
 	for (; machine_presets[n].name; n++) {
@@ -88,13 +89,14 @@ static void presets_are_what_they_say(void **state)
 
 static void every_setting_is_read(void **state)
 {
-	struct machine_config config =
-		parse("32g-3:1 swap=64 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 "
-		      "files=5 file_pages=17 pool=recycle stop_on_refusal=1 counters=tiny");
+	struct machine_config config = parse(
+		"32g-3:1 swap=64 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 "
+		"files=5 file_pages=17 pool=recycle stop_on_refusal=1 counters=tiny cluster=3");
 	const struct machine_config expected = {
 		.ram_mb = 2048,
 		.split = SPLIT_2_2,
 		.era = ERA_2_6_6,
+		.cluster = 3,
 		.highpte = false,
 		.cacheline = 32,
 		.nr_swap = 1,

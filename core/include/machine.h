@@ -168,8 +168,11 @@ bool machine_one_area(struct machine *machine, uint32_t proc, uint32_t vpn, uint
 
 struct machine_stats {
 	uint64_t lowmem_total, lowmem_used, lowmem_peak; /* bytes */
-	uint64_t highmem_used;                           /* bytes of page tables and pages */
-	uint64_t meta_bytes, meta_peak;                  /* of these, the backend's own objects */
+	/* What the kernel calls LowTotal: without its image, hashes and a mem_map of 44 bytes a
+	 * page, which is what zones are laid out for under every design. */
+	uint64_t lowmem_boot_free;
+	uint64_t highmem_used;          /* bytes of page tables and pages */
+	uint64_t meta_bytes, meta_peak; /* of these, the backend's own objects */
 	uint32_t frames_used;
 	uint32_t committed_as;                         /* pages */
 	uint64_t host_allocs;                          /* malloc calls since creation */

@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FILE_MAX 8 /* files f0..f7, even ones on disk, odd ones tmpfs */
+#define CLUSTER_MAX 4 /* a page has at most 16 frames */
+#define FILE_MAX    8 /* files f0..f7, even ones on disk, odd ones tmpfs */
 
 enum split { SPLIT_3_1, SPLIT_2_2, SPLIT_4_4 };
 

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "machine_config.h"
 #include "pte.h"
 
 struct machine;
@@ -60,7 +61,6 @@ enum zone_id { ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM, NR_ZONES };
  * allocated, so that a 64 GB machine costs nothing until it is used. Invariant: mapcount is
  * the number of present entries of any of its frames, and census is the list of exactly those.
  */
-#define CLUSTER_MAX   4u
 #define SUB_PAGES_MAX (1u << CLUSTER_MAX)
 
 struct page {

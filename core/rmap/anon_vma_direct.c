@@ -26,9 +26,12 @@
  * splits an area of n pages costs O(n) probes (under locks that no real kernel could hold for so
  * long), where anon_vma's is O(1). Different lists forbid merging, as in anon_vma.
  *
+ * With page clustering a page may have several mappings in its one area and is direct all the same.
+ * A cut through it, by a split or an mremap of a part, makes it one of two areas, and needs a list.
+ *
  * Invariants
  *   L1 - L3 of anon_list.h
- *   D1  a direct page has one mapping, in the area that it points at
+ *   D1  a direct page is mapped in the area that it points at, and nowhere else
  *   D2  any other mapped anonymous page points at the anon_vma of every area that maps it
  *   D3  its index is the one that each of these areas computes for it
  *   D4  a file page's reverse-map words are never written
@@ -81,6 +84,8 @@ static int direct_add(struct machine *machine, struct page *page, struct vma *vm
 	if (is_direct(page)) {
 		const struct vma *owner = page->rmap.ptr;
 
+		if (owner == vma)
+			return 0;
 		MM_ASSERT(owner->rmap);
 		set_anon_vma(page, owner->rmap);
 	}
@@ -103,19 +108,22 @@ static int direct_move(struct machine *machine, struct page *page, struct vma *o
 		return 0;
 	MM_ASSERT(page->rmap.ptr == old);
 	MM_ASSERT(page->rmap_index == vma_page_index(machine, new, new_vpn));
-	page->rmap.ptr = new;
+	if (page->mapcount == 1) {
+		page->rmap.ptr = new;
+		return 0;
+	}
+	/* Until the last of its mappings has moved, if all of them do, it is in two areas. */
+	MM_ASSERT(old->rmap && old->rmap == new->rmap);
+	set_anon_vma(page, old->rmap);
 	return 0;
 }
 
 static void walk_direct(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg)
 {
-	struct search search = {visit, arg, 1};
-	struct vma *vma = page->rmap.ptr;
-	uint32_t vpn;
+	struct search search = {visit, arg, page->mapcount};
 
 	machine_counters(machine)->vmas_visited++;
-	if (vma_vpn_of_index(vma, page->rmap_index, &vpn))
-		search_at(machine, page, vma, vpn, &search);
+	search_area(machine, page, page->rmap.ptr, page->rmap_index, &search);
 }
 
 static void direct_walk(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg)
@@ -159,23 +167,67 @@ static void retarget(struct machine *machine, struct vma *from, struct vma *to, 
 		rmap_each_mapped(machine, from, first, last, NULL, retarget_page, &pair);
 }
 
+/* VMA gets a list, if it has none: 0 or -ENOMEM. */
+static int need_list(struct machine *machine, struct vma *vma)
+{
+	struct anon_vma *anon_vma;
+
+	if (vma->rmap)
+		return 0;
+	anon_vma = anon_vma_alloc(machine);
+	if (!anon_vma)
+		return -ENOMEM;
+	anon_vma_link(vma, anon_vma);
+	return 0;
+}
+
 static int direct_fork(struct machine *machine, struct vma *parent, struct vma *child)
 {
 	if (!parent->anon)
 		return 0;
-	if (!parent->rmap) {
-		struct anon_vma *anon_vma = anon_vma_alloc(machine);
-
-		if (!anon_vma)
-			return -ENOMEM;
-		anon_vma_link(parent, anon_vma);
-	}
+	if (need_list(machine, parent))
+		return -ENOMEM;
 	anon_vma_link(child, parent->rmap);
+	return 0;
+}
+
+/* Does the cut that makes PART of VMA go through a page? */
+static bool cuts_page(struct machine *machine, const struct vma *vma, const struct vma *part)
+{
+	uint32_t cut = part->start == vma->start ? part->end : part->start;
+
+	return vma_page_index(machine, vma, cut) != vma_index_of_vpn(vma, cut);
+}
+
+/* The page that the cut goes through, if there is one: both areas will hold it. */
+static bool share_page(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
+		       void *arg)
+{
+	const struct vma *vma = arg;
+
+	if ((page->flags & PG_ANON) && is_direct(page))
+		set_anon_vma(page, vma->rmap);
+	return true;
+}
+
+static int share_cut_page(struct machine *machine, struct vma *vma, const struct vma *part)
+{
+	uint32_t cut = part->start == vma->start ? part->end : part->start;
+	uint32_t n = machine_sub_pages(machine);
+	uint32_t before = vma_index_of_vpn(vma, cut) - vma_page_index(machine, vma, cut);
+	uint32_t first = cut - vma->start < before ? vma->start : cut - before;
+	uint32_t last = vma->end - cut < n - before ? vma->end : cut + (n - before);
+
+	if (need_list(machine, vma))
+		return -ENOMEM;
+	rmap_each_mapped(machine, vma, first, last, NULL, share_page, vma);
 	return 0;
 }
 
 static int direct_split(struct machine *machine, struct vma *vma, struct vma *part)
 {
+	if (vma->anon && cuts_page(machine, vma, part) && share_cut_page(machine, vma, part))
+		return -ENOMEM;
 	anon_vma_adopt(part, vma);
 	retarget(machine, vma, part, part->start, part->end);
 	return 0;
@@ -196,6 +248,18 @@ static int direct_shift(struct machine *machine, struct vma *grows, struct vma *
 	return 0;
 }
 
+/* A part of a page may move, also one that is in swap just now: the rest must stay in reach. */
+static int direct_copy(struct machine *machine, struct vma *old, struct vma *new)
+{
+	if (machine_sub_pages(machine) > 1 && old->anon) {
+		anon_vma_adopt(old, new);
+		if (need_list(machine, old))
+			return -ENOMEM;
+	}
+	anon_vma_adopt(new, old);
+	return 0;
+}
+
 /* ---- check and describe -------------------------------------------------------------------- */
 
 static const char *check_entry(struct machine *machine, struct page *page, struct vma *vma,
@@ -205,8 +269,9 @@ static const char *check_entry(struct machine *machine, struct page *page, struc
 		return page->rmap.word ? "D4: a file page's reverse-map words are never written"
 				       : NULL;
 	if (is_direct(page)) {
-		if (page->rmap.ptr != vma || page->mapcount != 1)
-			return "D1: a direct page has one mapping, in the area that it points at";
+		if (page->rmap.ptr != vma)
+			return "D1: a direct page is mapped in the area that it points at, and "
+			       "nowhere else";
 	} else if (!vma->rmap || page->rmap.ptr != vma->rmap) {
 		return "D2: a mapped anonymous page that is not direct points at the anon_vma of "
 		       "every area that maps it";
@@ -241,6 +306,6 @@ RMAP_OBJECT_DESIGN(
 	.mm_bytes = 544, .create = anon_vma_create, .add = direct_add, .remove = direct_remove,
 	.move = direct_move, .vma_unlink = anon_vma_unlink, .vma_fork = direct_fork,
 	.vma_split = direct_split, .vma_merge = direct_merge, .vma_shift = direct_shift,
-	.vma_move = anon_vma_copy, /* direct pages follow one by one (move) */
+	.vma_move = direct_copy, /* direct pages follow one by one (move) */
 	.can_merge = anon_vma_can_merge, .walk = direct_walk, .check = direct_check,
 	.describe = direct_describe)
