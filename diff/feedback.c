@@ -2,8 +2,8 @@
  * State feedback: features of what an op did, each with its own counter.
  *
  * The counters are divided into regions, one per group of features, so that no two groups collide.
- * Within a group a feature has a fixed place, as long as the group is not larger than its region;
- * the pairs of ops are folded.
+ * A feature is there or not: how often in one trace says little, and engines would keep an input
+ * for every power of two of it.
  */
 #include "feedback.h"
 
@@ -11,27 +11,21 @@
 #include "internal.h"
 
 enum {
-	WALKS = 0,      /* reason x op x degree class */
-	PAIRS = 2048,   /* op x op */
-	AREAS = 6144,   /* op x class of map_count */
-	RESULTS = 7168, /* op x error */
-	EXCUSES = 9216,
-	CELLS = 9344, /* the coverage matrix */
+	WALKS = 0,    /* reason x op x degree class */
+	PAIRS = 2048, /* op x op */
+	EXCUSES = 6144,
+	CELLS = 6272, /* the coverage matrix */
 };
 
 #define OPS_MAX 64u
 #define CLASSES 8u
 #define NR_CELLS                                                                                   \
-	((uint32_t)NR_COVERAGE_KINDS * NR_COVERAGE_SHARINGS * NR_COVERAGE_AROSE *                  \
-	 NR_COVERAGE_REMOVED)
+	(NR_COVERAGE_KINDS * NR_COVERAGE_SHARINGS * NR_COVERAGE_AROSE * NR_COVERAGE_REMOVED)
 #define ENTRIES 1024u /* entries whose last op is remembered; others share a place */
 
 _Static_assert(NR_OPS <= OPS_MAX, "every op has a place in each group");
 _Static_assert(NR_EXCUSES <= CELLS - EXCUSES, "every excuse has a counter");
-_Static_assert(CELLS + NR_COVERAGE_KINDS * NR_COVERAGE_SHARINGS * NR_COVERAGE_AROSE *
-				       NR_COVERAGE_REMOVED <=
-		       FEEDBACK_SIZE,
-	       "every cell has a counter");
+_Static_assert(CELLS + NR_CELLS <= FEEDBACK_SIZE, "every cell has a counter");
 
 struct feedback {
 	uint8_t *counters;
@@ -64,9 +58,7 @@ void feedback_begin(struct feedback *feedback)
 
 static void count(struct feedback *feedback, uint32_t at)
 {
-	uint8_t *counter = &feedback->counters[at];
-
-	*counter += *counter != UINT8_MAX;
+	feedback->counters[at] = 1;
 }
 
 /* 0, 1, 2, 3, 4..7, 8..15, 16..31, more. */
@@ -90,35 +82,14 @@ static void entry_written(struct feedback *feedback, const struct event *event, 
 	*last = (uint8_t)(code + 1);
 }
 
-static void count_areas(struct feedback *feedback, struct machine *machine, const struct op *op)
-{
-	struct area_view area;
-	uint32_t n = 0, vpn = 0;
-
-	if (op_info((enum op_code)op->code)->operand[0].kind != OPERAND_PROC)
-		return;
-	while (n < 1u << CLASSES && machine_view_area(machine, op->args[0], vpn, &area)) {
-		vpn = area.end;
-		n++;
-	}
-	count(feedback, AREAS + op->code * CLASSES + class_of(n));
-}
-
-/* Errors are spread over 32 places; success is one of them. */
-static uint32_t result_class(int32_t err)
-{
-	return (uint32_t)(err < 0 ? -err : err) % 31 + (err != 0);
-}
-
 static void count_cell(uint32_t cell, void *arg)
 {
 	count(arg, CELLS + cell);
 }
 
 void feedback_follow(struct feedback *feedback, struct machine *machine, const struct op *op,
-		     const struct result *result, const struct event *events, uint64_t n)
+		     const struct event *events, uint64_t n)
 {
-	count(feedback, RESULTS + op->code * 32u + result_class(result->err));
 	for (uint64_t i = 0; i < n; i++) {
 		const struct event *event = &events[i];
 
@@ -128,7 +99,6 @@ void feedback_follow(struct feedback *feedback, struct machine *machine, const s
 		else if (event->kind == EVENT_PTE)
 			entry_written(feedback, event, op->code);
 	}
-	count_areas(feedback, machine, op);
 	coverage_follow(feedback->coverage, 0, machine, op, events, n);
 	coverage_drain(feedback->coverage, 0, count_cell, feedback);
 }

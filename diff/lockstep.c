@@ -131,15 +131,15 @@ static void inform(struct diff *diff)
 {
 	const struct subject *reference = diff->reference;
 
-	if (diff->options.feedback)
-		feedback_follow(diff->options.feedback, reference->machine, &diff->op,
-				&reference->result, reference->events, reference->nr_events);
 	for (uint32_t i = 0; diff->options.coverage && i < diff->nr; i++) {
 		const struct subject *s = &diff->subjects[i];
 
 		coverage_follow(diff->options.coverage, i, s->machine, &diff->op, s->events,
 				s->nr_events);
 	}
+	if (diff->options.feedback)
+		feedback_follow(diff->options.feedback, reference->machine, &diff->op,
+				reference->events, reference->nr_events);
 }
 
 static void compare_events(struct diff *diff)
@@ -384,6 +384,11 @@ const struct op_trace *diff_group_trace(const struct diff *diff, uint32_t i, uin
 bool diff_group_inside(const struct diff *diff, uint32_t k)
 {
 	return k < diff->nr_group && diff->reference->outcomes[k].order != 0;
+}
+
+struct op diff_resolve(const struct diff *diff, const struct op *op)
+{
+	return op_resolve(op, diff->regions);
 }
 
 const struct op *diff_last_op(const struct diff *diff)

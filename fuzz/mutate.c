@@ -18,6 +18,7 @@
 #define STACKED_MAX  4u   /* mutations at once */
 #define DESCRIBE_MAX 96
 #define DONOR_OPS    24u
+#define SCANTY_OPS   3u
 
 struct mutator {
 	struct trace trace, other;
@@ -52,6 +53,8 @@ static uint32_t below(struct mutator *m, uint32_t n)
 
 static void remove_ops(struct trace *trace, uint32_t at, uint32_t n)
 {
+	if (!n)
+		return; /* there may be no array to speak of */
 	memmove(trace->ops + at, trace->ops + at + n,
 		(trace->nr_ops - at - n) * sizeof(*trace->ops));
 	trace->nr_ops -= n;
@@ -152,16 +155,29 @@ static void aim_at_living(struct mutator *m, uint32_t at)
 /* False: there was nothing to do it to. */
 typedef bool mutation_fn(struct mutator *m);
 
-/* An op of the generator's, in a place where its process lives. */
+/*
+ * A run of the generator's ops, in a place where their processes live: single ones as a rule,
+ * sometimes many, for it takes several to build something that can break. A trace of next to
+ * nothing gets a whole one.
+ */
 static bool insert(struct mutator *m)
 {
 	const struct generate_options options = {.nr_ops = DONOR_OPS, .faults = !below(m, 4)};
-	uint32_t at = below(m, m->trace.nr_ops + 1);
+	uint32_t at = below(m, m->trace.nr_ops + 1), from, n;
 
 	generate_trace(&m->other, &m->trace.config, next(m), &options);
-	if (!insert_op(&m->trace, at, &m->other.ops[below(m, m->other.nr_ops)]))
-		return false;
-	aim_at_living(m, at);
+	from = below(m, DONOR_OPS);
+	n = 1 + below(m, 1u << below(m, 5));
+	if (m->trace.nr_ops < SCANTY_OPS) {
+		from = 0;
+		n = DONOR_OPS;
+	}
+	for (uint32_t i = 0; i < n && from + i < DONOR_OPS; i++) {
+		if (!insert_op(&m->trace, at + i, &m->other.ops[from + i]))
+			return i > 0;
+		if (from)
+			aim_at_living(m, at + i);
+	}
 	return true;
 }
 

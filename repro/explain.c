@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "explain_private.h"
+#include "isolate.h"
 
 /* ---- pictures ------------------------------------------------------------------------------ */
 
@@ -79,10 +80,11 @@ static const struct entry *find_entry(const struct picture *picture, const struc
 
 /* ---- the page in question -------------------------------------------------------------------- */
 
-/* The page that FINDING names, or one of its sets does, or its op. */
-static bool page_of(const struct finding *finding, const struct trace *trace,
-		    const struct op *resolved, struct mapping *page)
+/* The page that FINDING names, or one of its sets does, or its op, before which DIFF stands. */
+static bool page_of(const struct finding *finding, const struct trace *trace, struct diff *diff,
+		    struct mapping *page)
 {
+	struct op resolved;
 	int proc, addr;
 
 	if (finding->page.proc != UINT32_MAX) {
@@ -95,11 +97,12 @@ static bool page_of(const struct finding *finding, const struct trace *trace,
 	}
 	if (finding->op_index >= trace->nr_ops)
 		return false;
-	proc = op_operand_index((enum op_code)resolved->code, "proc");
-	addr = op_operand_index((enum op_code)resolved->code, "addr");
+	resolved = diff_resolve(diff, &trace->ops[finding->op_index]);
+	proc = op_operand_index((enum op_code)resolved.code, "proc");
+	addr = op_operand_index((enum op_code)resolved.code, "addr");
 	if (proc < 0 || addr < 0)
 		return false;
-	*page = (struct mapping){resolved->args[proc], resolved->args[addr] / PAGE_SIZE};
+	*page = (struct mapping){resolved.args[proc], resolved.args[addr] / PAGE_SIZE};
 	return true;
 }
 
@@ -332,6 +335,8 @@ static int make_film(struct explanation *explanation, const struct trace *trace,
 		return 0;
 	if (film.last >= trace->nr_ops)
 		film.last = trace->nr_ops - 1;
+	if (explanation->finding.check == CHECK_CRASH && film.last-- == 0)
+		return 0; /* what it died in cannot be filmed */
 	film.pictures = calloc(film.last + 1, sizeof(*film.pictures));
 	if (film.pictures)
 		err = run_again(explanation, trace, options, diff, &film);
@@ -362,6 +367,16 @@ static bool is_backend(const struct diff_options *options, const char *name)
 	return false;
 }
 
+/* The state before op LAST. */
+static void run_up_to(struct diff *diff, const struct trace *trace, uint32_t last)
+{
+	struct finding ignored;
+
+	diff_begin(diff, &trace->config);
+	for (uint32_t i = 0; i < last && i < trace->nr_ops; i++)
+		diff_step(diff, &trace->ops[i], &ignored);
+}
+
 int explain(const struct trace *trace, const struct diff_options *options,
 	    struct explanation *explanation)
 {
@@ -369,14 +384,15 @@ int explain(const struct trace *trace, const struct diff_options *options,
 	int err = -ENOENT;
 
 	*explanation = (struct explanation){0};
-	if (diff_run(diff, trace, &explanation->finding)) {
+	/* In another process first, for a crash has a story as well. */
+	if (isolated_run(diff, trace, &explanation->finding) > 0) {
 		const struct finding *finding = &explanation->finding;
 
 		explanation->subject = is_backend(options, finding->subject)
 					       ? finding->subject
 					       : options->backends[0]->name;
-		explanation->has_page =
-			page_of(finding, trace, diff_last_op(diff), &explanation->page);
+		run_up_to(diff, trace, finding->op_index);
+		explanation->has_page = page_of(finding, trace, diff, &explanation->page);
 		err = make_film(explanation, trace, options, diff);
 	}
 	diff_destroy(diff);

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "isolate.h"
+
 void minimize_options_init(struct minimize_options *options)
 {
 	*options = (struct minimize_options){0};
@@ -25,16 +27,24 @@ bool minimize_stopped(const struct minimizer *minimizer)
 
 /* ---- the oracle --------------------------------------------------------------------------- */
 
+/* A crash takes the process along, so it is looked for in others. */
+static int run(struct minimizer *minimizer, const struct trace *trace)
+{
+	if (minimizer->isolate)
+		return isolated_run(minimizer->diff, trace, &minimizer->finding);
+	return diff_run(minimizer->diff, trace, &minimizer->finding);
+}
+
 static bool shows(struct minimizer *minimizer, const struct trace *trace)
 {
 	const struct minimize_options *options = minimizer->options;
 	struct minimize_report *report = minimizer->report;
-	int found = diff_run(minimizer->diff, trace, &minimizer->finding);
+	int found = run(minimizer, trace);
 
 	report->runs++;
 	if (options->progress)
 		options->progress(report, options->arg);
-	return found && strcmp(minimizer->finding.signature, report->signature) == 0;
+	return found > 0 && strcmp(minimizer->finding.signature, report->signature) == 0;
 }
 
 /* What comes after the finding was never run. */
@@ -133,8 +143,9 @@ static bool is_wanted(struct minimizer *minimizer)
 
 	number_ops(minimizer->best);
 	report->runs++;
-	if (!diff_run(minimizer->diff, minimizer->best, &minimizer->finding))
+	if (isolated_run(minimizer->diff, minimizer->best, &minimizer->finding) <= 0)
 		return false;
+	minimizer->isolate = minimizer->finding.check == CHECK_CRASH;
 	if (wish && strcmp(wish, minimizer->finding.signature) != 0)
 		return false;
 	memcpy(report->signature, minimizer->finding.signature, sizeof(report->signature));

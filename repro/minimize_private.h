@@ -22,6 +22,7 @@ struct minimizer {
 	const struct minimize_options *options;
 	struct minimize_report *report;
 	struct diff *diff;
+	bool isolate;           /* each run is a process: what is minimized is a crash */
 	struct finding finding; /* of the last run */
 	struct trace *best;
 	struct trace candidate;

@@ -120,6 +120,8 @@ const struct diff_stats *diff_stats(const struct diff *diff);
 struct machine *diff_machine(struct diff *diff, uint32_t i);
 /* The last op's result as the first subject gave it, and the op with regions resolved. */
 const struct result *diff_last_result(const struct diff *diff);
+/* OP with regions resolved, as diff_step would do it now. */
+struct op diff_resolve(const struct diff *diff, const struct op *op);
 const struct op *diff_last_op(const struct diff *diff);
 /* One hash over results, events and final state of all subjects of the last run. */
 uint64_t diff_hash(const struct diff *diff);

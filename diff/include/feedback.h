@@ -6,10 +6,9 @@
  *   features      sharing degree of each page walked, by why, by op
  *                 cells of the coverage matrix (coverage.def)
  *                 pairs of ops that wrote the same entry, one after the other
- *                 number of areas of an address space, in powers of two, by op
- *                 what an op returned; which excuse was granted
+ *                 which excuse was granted
  *
- * Each feature has a counter of its own among the FEEDBACK_SIZE; an engine-specific file gives them
+ * Each feature has a place of its own among the FEEDBACK_SIZE; an engine-specific file gives them
  * to the engine.
  */
 #ifndef RMAPFUZZ_FEEDBACK_H
@@ -17,22 +16,21 @@
 
 #include <stdint.h>
 
-#define FEEDBACK_SIZE 16384u
+#define FEEDBACK_SIZE 8192u
 
 struct feedback;
 struct machine;
 struct op;
 struct event;
-struct result;
 
-/* Feed COUNTERS[0..FEEDBACK_SIZE), which saturate at 255 and which the caller clears. */
+/* Feed COUNTERS[0..FEEDBACK_SIZE): what was seen becomes 1. The caller clears them. */
 struct feedback *feedback_create(uint8_t *counters);
 void feedback_destroy(struct feedback *feedback);
 /* A trace begins. */
 void feedback_begin(struct feedback *feedback);
-/* MACHINE did OP, returned RESULT and logged EVENTS. Costs what the op touched. */
+/* MACHINE did OP and logged EVENTS. Costs what the op touched. */
 void feedback_follow(struct feedback *feedback, struct machine *machine, const struct op *op,
-		     const struct result *result, const struct event *events, uint64_t n);
+		     const struct event *events, uint64_t n);
 void feedback_excuse(struct feedback *feedback, uint32_t excuse);
 
 #endif

@@ -66,7 +66,13 @@ int cli_parse_trace(const char *path, enum cli_form form, const char *data, size
  * traces below it by name: *.trace, *.bin, and names without an extension, as fuzzers give them.
  * Returns the gravest status; CLI_USAGE, after a message, for a directory without traces.
  */
-int cli_each_trace(char *path, int (*visit)(const char *path, void *arg), void *arg);
+enum cli_which {
+	CLI_TRACES,
+	CLI_TRACES_IF_ANY, /* a directory without them is fine */
+	CLI_ALL_FILES,     /* whatever they are called */
+};
+int cli_each_trace(char *path, enum cli_which which, int (*visit)(const char *path, void *arg),
+		   void *arg);
 /* True if SIZE bytes at DATA are printable text. */
 bool cli_is_text(const char *data, size_t size);
 

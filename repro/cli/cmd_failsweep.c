@@ -193,7 +193,8 @@ int cmd_failsweep(int argc, char **argv)
 	trace_init(&sweep.failing, &machine_presets[0].config);
 	sweep.json = arguments.as_json ? json_array() : NULL;
 	for (int i = 0; i < arguments.nr_paths; i++)
-		status = cli_graver(status, cli_each_trace(arguments.paths[i], sweep_file, &sweep));
+		status = cli_graver(
+			status, cli_each_trace(arguments.paths[i], CLI_TRACES, sweep_file, &sweep));
 	status = cli_graver(status, print_total(&sweep));
 	trace_release(&sweep.trace);
 	trace_release(&sweep.failing);

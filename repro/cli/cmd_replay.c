@@ -310,8 +310,8 @@ int cmd_replay(int argc, char **argv)
 	trace_init(&replay.failing, &machine_presets[0].config);
 	replay.json = arguments.json ? json_array() : NULL;
 	for (int i = 0; i < arguments.nr_paths; i++)
-		status = cli_graver(status,
-				    cli_each_trace(arguments.paths[i], replay_file, &replay));
+		status = cli_graver(status, cli_each_trace(arguments.paths[i], CLI_TRACES,
+							   replay_file, &replay));
 	if (replay.json)
 		status = cli_graver(status, cli_print_json(replay.json));
 	else

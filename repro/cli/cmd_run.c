@@ -313,7 +313,7 @@ static int run_and_report(struct run *run)
 	double spent;
 
 	if (arguments->corpus)
-		status = cli_each_trace(arguments->corpus, run_file, run);
+		status = cli_each_trace(arguments->corpus, CLI_TRACES, run_file, run);
 	if (status == CLI_OK || (status == CLI_FINDING && arguments->keep_going))
 		status = run_traces(run);
 	spent = run_now() - run->start;

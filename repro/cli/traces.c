@@ -34,7 +34,8 @@ static bool is_trace_name(const char *name)
 }
 
 /* One thing in the directory. Sets *SEEN if it was a trace. */
-static int visit_entry(FTS *fts, FTSENT *entry, visit_fn *visit, void *arg, bool *seen)
+static int visit_entry(FTS *fts, FTSENT *entry, enum cli_which which, visit_fn *visit, void *arg,
+		       bool *seen)
 {
 	switch (entry->fts_info) {
 	case FTS_D:
@@ -42,7 +43,7 @@ static int visit_entry(FTS *fts, FTSENT *entry, visit_fn *visit, void *arg, bool
 			fts_set(fts, entry, FTS_SKIP);
 		return CLI_OK;
 	case FTS_F:
-		if (!is_trace_name(entry->fts_name))
+		if (which != CLI_ALL_FILES && !is_trace_name(entry->fts_name))
 			return CLI_OK;
 		*seen = true;
 		return visit(entry->fts_path, arg);
@@ -55,7 +56,7 @@ static int visit_entry(FTS *fts, FTSENT *entry, visit_fn *visit, void *arg, bool
 	}
 }
 
-static int each_in_directory(char *path, visit_fn *visit, void *arg)
+static int each_in_directory(char *path, enum cli_which which, visit_fn *visit, void *arg)
 {
 	char *const roots[] = {path, NULL};
 	FTS *fts = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
@@ -66,18 +67,18 @@ static int each_in_directory(char *path, visit_fn *visit, void *arg)
 	if (!fts)
 		return cli_error(CLI_INTERNAL, "%s: %s", path, strerror(errno));
 	while ((entry = fts_read(fts)))
-		status = cli_graver(status, visit_entry(fts, entry, visit, arg, &seen));
+		status = cli_graver(status, visit_entry(fts, entry, which, visit, arg, &seen));
 	fts_close(fts);
-	if (!seen && status == CLI_OK)
+	if (!seen && status == CLI_OK && which != CLI_TRACES_IF_ANY)
 		status = cli_error(CLI_USAGE, "%s: there are no traces in it", path);
 	return status;
 }
 
-int cli_each_trace(char *path, visit_fn *visit, void *arg)
+int cli_each_trace(char *path, enum cli_which which, visit_fn *visit, void *arg)
 {
 	struct stat st;
 
 	if (strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		return each_in_directory(path, visit, arg);
+		return each_in_directory(path, which, visit, arg);
 	return visit(path, arg);
 }

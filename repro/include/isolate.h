@@ -1,0 +1,16 @@
+/*
+ * Run a trace in a process of its own, so that a crash in it is a result, too.
+ */
+#ifndef RMAPFUZZ_ISOLATE_H
+#define RMAPFUZZ_ISOLATE_H
+
+#include "diff.h"
+
+/*
+ * diff_run() in a forked child. Returns 0 or 1 as that does; a child that dies is a finding of
+ * CHECK_CRASH, "crash:mremap:SIGABRT", at the op that it died in. What the child prints is not
+ * seen. DIFF of the parent is as before. Should the host refuse to fork: -errno.
+ */
+int isolated_run(struct diff *diff, const struct trace *trace, struct finding *finding);
+
+#endif
