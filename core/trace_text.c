@@ -743,7 +743,8 @@ static int parse_header(struct parser *parser)
 		return fail(parser, line, "",
 			    " is not \"rmapfuzz trace %d\", which a trace begins with",
 			    TRACE_FORMAT_VERSION);
-	if (!digits(version, 10, UINT32_MAX, &n) || n != TRACE_FORMAT_VERSION) {
+	/* Versions only ever add, so earlier ones are read like this one. */
+	if (!digits(version, 10, UINT32_MAX, &n) || n == 0 || n > TRACE_FORMAT_VERSION) {
 		fail(parser, version, "trace format version ",
 		     " is not supported; this build reads %d", TRACE_FORMAT_VERSION);
 		return -EPROTONOSUPPORT;
