@@ -1,9 +1,9 @@
 /*
  * rmapfuzz migrate FILE...: bring traces of earlier format versions up to this build's, in place.
  *
- * Every version is a subset of the next: operations, words and settings are only ever added. So a trace
- * stays readable for ever as it is, and what there is to do is its first line. Comments, order and
- * layout stay. A file that cannot be read is left as it is.
+ * Every version is a subset of the next: operations, words and settings are only ever added. So a
+ * trace stays readable for ever as it is, and what there is to do is its first line. Comments,
+ * order and layout stay. A file that cannot be read is left as it is.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -123,7 +123,8 @@ int cmd_migrate(int argc, char **argv)
 		.args_doc = "FILE|DIRECTORY...",
 		.doc = "Bring traces of earlier format versions up to this build's, in place. They "
 		       "are readable without it. Exit status: 0 done, 1 with --check if "
-		       "something is old, 2 a file that cannot be read, 125 one of a later version."};
+		       "something is old, 2 a file that cannot be read, 125 one of a later "
+		       "version."};
 	struct arguments arguments = {0};
 	int status = CLI_OK;
 
