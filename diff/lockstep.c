@@ -356,6 +356,16 @@ const struct diff_stats *diff_stats(const struct diff *diff)
 	return &diff->stats;
 }
 
+uint32_t diff_op_index(const struct diff *diff)
+{
+	return diff->op_index;
+}
+
+void diff_take_stats(struct diff *diff, const struct diff *from)
+{
+	diff->stats = from->stats;
+}
+
 struct machine *diff_machine(struct diff *diff, uint32_t i)
 {
 	return i < diff->nr ? diff->subjects[i].machine : NULL;

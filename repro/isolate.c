@@ -8,8 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,31 +41,23 @@ static _Noreturn void child(struct diff *diff, const struct trace *trace, struct
 	_exit(0);
 }
 
-/* "SIGABRT"; the number of one that has no name. */
-static void signal_name(int status, char *buf, size_t size)
+void crash_finding(const struct trace *trace, uint32_t op_index, int number,
+		   struct finding *finding)
 {
-	const char *name = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
-
-	if (name)
-		snprintf(buf, size, "SIG%s", name);
-	else
-		snprintf(buf, size, "status-%d", WIFEXITED(status) ? WEXITSTATUS(status) : status);
-}
-
-static void crashed(const struct trace *trace, const struct shared *shared, int status,
-		    struct finding *finding)
-{
-	bool end = shared->op_index >= trace->nr_ops;
-	enum op_code op = end ? NR_OPS : (enum op_code)trace->ops[shared->op_index].code;
-	const char *name = end ? "end" : op_info(op)->name;
+	enum op_code op =
+		op_index < trace->nr_ops ? (enum op_code)trace->ops[op_index].code : NR_OPS;
+	const char *name = op < NR_OPS ? op_info(op)->name : "end";
+	const char *abbreviation = number ? sigabbrev_np(number) : NULL;
 
 	*finding = (struct finding){.check = CHECK_CRASH,
-				    .op_index = shared->op_index,
+				    .op_index = op_index,
 				    .op = op,
 				    .subject = "machine",
 				    .against = "itself",
 				    .page.proc = UINT32_MAX};
-	signal_name(status, finding->detail, sizeof(finding->detail));
+	/* A sanitizer may end the process by itself. */
+	snprintf(finding->detail, sizeof(finding->detail), "%s%s", abbreviation ? "SIG" : "exit",
+		 abbreviation ? abbreviation : "");
 	snprintf(finding->signature, sizeof(finding->signature), "%s:%s:%s",
 		 diff_check_name(CHECK_CRASH), name, finding->detail);
 	snprintf(finding->message, sizeof(finding->message), "the process died in %s: %s", name,
@@ -92,7 +82,8 @@ int isolated_run(struct diff *diff, const struct trace *trace, struct finding *f
 	if (pid < 0) {
 		found = -errno;
 	} else if (status) {
-		crashed(trace, shared, status, finding);
+		crash_finding(trace, shared->op_index, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+			      finding);
 		found = 1;
 	} else {
 		found = shared->found;

@@ -116,6 +116,10 @@ bool diff_group_inside(const struct diff *diff, uint32_t k);
 int diff_end(struct diff *diff, struct finding *finding);
 
 const struct diff_stats *diff_stats(const struct diff *diff);
+/* The position of the op under way, or of the next; the number of ops at the end. */
+uint32_t diff_op_index(const struct diff *diff);
+/* Go on counting where FROM stands: for one that takes FROM's place. */
+void diff_take_stats(struct diff *diff, const struct diff *from);
 /* The i-th machine (0..nr_backends-1), to look at. */
 struct machine *diff_machine(struct diff *diff, uint32_t i);
 /* The last op's result as the first subject gave it, and the op with regions resolved. */

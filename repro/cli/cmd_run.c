@@ -5,11 +5,14 @@
  * `run --seed ITS-SEED --traces 1` and the other options does it again.
  */
 #include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "failsweep.h"
+#include "isolate.h"
 #include "run.h"
 
 /* An odd number with no pattern: the seeds of two runs do not meet. */
@@ -205,12 +208,70 @@ static int run_sweep(struct run *run, struct finding *finding)
 	return found;
 }
 
+/* ---- crashes -----------------------------------------------------------------------------------
+ */
+
+/* What a signal handler can reach. */
+static sigjmp_buf crash;
+static volatile sig_atomic_t may_crash;
+
+static void on_crash(int number)
+{
+	if (may_crash)
+		siglongjmp(crash, number);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+/* A failed assertion of a design is a finding like others. Under a sanitizer its own handlers stay.
+ */
+static void catch_crashes(void)
+{
+	static const int numbers[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+	struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_NODEFER}, old;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+			sigaction(numbers[i], &action, NULL);
+	}
+}
+
+/* The machines are in no state to go on with, or to be taken apart: leave them, and make others. */
+static void start_afresh(struct run *run)
+{
+	static struct diff **broken; /* kept to the end of the process: they cannot be destroyed */
+	static uint32_t nr_broken;
+
+	broken = realloc(broken, (nr_broken + 1) * sizeof(*broken));
+	if (!broken)
+		exit(cli_error(CLI_INTERNAL, "out of memory"));
+	broken[nr_broken++] = run->diff;
+	run->diff = diff_create(&run->arguments->lockstep.diff);
+	diff_take_stats(run->diff, broken[nr_broken - 1]);
+}
+
+static int run_in_lockstep(struct run *run, struct finding *finding)
+{
+	int number = sigsetjmp(crash, 1), found;
+
+	if (number) {
+		may_crash = 0;
+		crash_finding(&run->trace, diff_op_index(run->diff), number, finding);
+		start_afresh(run);
+		return 1;
+	}
+	may_crash = 1;
+	found = diff_run(run->diff, &run->trace, finding);
+	may_crash = 0;
+	return found;
+}
+
 /* In lockstep, and then, if so wished, each backend against itself. */
 static int run_trace(struct run *run, uint64_t seed, struct finding *finding)
 {
 	bool swept = run->arguments->fail_sweep;
 
-	if (swept ? run_sweep(run, finding) : diff_run(run->diff, &run->trace, finding))
+	if (swept ? run_sweep(run, finding) : run_in_lockstep(run, finding))
 		return 1;
 	for (uint32_t i = 0; run->metamorphs[i]; i++) {
 		if (metamorph_run(run->metamorphs[i], &run->trace, seed, METAMORPH_EVERY, finding))
@@ -292,6 +353,7 @@ static int prepare(struct run *run, struct run_arguments *arguments)
 	trace_init(&run->failing, &arguments->config);
 	run->terminal = !arguments->quiet && isatty(STDERR_FILENO);
 	run->start = run_now();
+	catch_crashes();
 	return CLI_OK;
 }
 

@@ -13,4 +13,8 @@
  */
 int isolated_run(struct diff *diff, const struct trace *trace, struct finding *finding);
 
+/* *FINDING for a process that died of signal NUMBER at op OP_INDEX of TRACE. */
+void crash_finding(const struct trace *trace, uint32_t op_index, int number,
+		   struct finding *finding);
+
 #endif
