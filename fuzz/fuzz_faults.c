@@ -1,6 +1,7 @@
 /*
  * Error paths and interference: the trace of the input, with an allocation that fails, of the
- * engine or of the designs, or reclaim, inside most of its ops. Which one follows from the op
+ * engine or of the designs, or reclaim, or the next op as a second actor's, inside most of its
+ * ops. Which one follows from the op
  * itself, so an engine that changes an op changes what goes wrong in it.
  */
 #include "target.h"
@@ -15,13 +16,26 @@ static uint32_t hash_op(const struct op *op)
 	return hash ^ hash >> 15;
 }
 
-static void disturb(struct op *op)
+/* One of the points that HOST may pass, by HASH; POINT_NONE if there is none. */
+static uint16_t point_of(const struct op *host, uint32_t hash)
+{
+	for (uint32_t i = 0; i < NR_POINTS; i++) {
+		uint32_t point = (hash + i) % NR_POINTS;
+
+		if (point != POINT_NONE && point_suits((enum point)point, (enum op_code)host->code))
+			return (uint16_t)point;
+	}
+	return POINT_NONE;
+}
+
+/* NEXT, which may be NULL, is the op behind OP. */
+static void disturb(struct op *op, struct op *next)
 {
 	uint32_t hash = hash_op(op), n = 1 + (hash >> 4) % 6;
 
-	if (op->fail_nth || op->fail_meta || op->reclaim_nth)
-		return; /* the input says itself */
-	switch (hash % 4) {
+	if (op_fails(op) || op->reclaim_nth || op->point)
+		return; /* the input says itself, or it is disturbed already */
+	switch (hash % 5) {
 	case 0:
 		op->fail_nth = (uint16_t)n;
 		break;
@@ -30,6 +44,12 @@ static void disturb(struct op *op)
 		break;
 	case 2:
 		op->reclaim_nth = (uint16_t)n;
+		break;
+	case 3:
+		if (!next || next->point)
+			break;
+		next->point = point_of(op, hash >> 8);
+		next->point_nth = next->point ? (uint16_t)(1 + n / 2) : 0;
 		break;
 	}
 }
@@ -48,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	target_decode(&trace, data, size);
 	for (uint32_t i = 0; i < trace.nr_ops; i++)
-		disturb(&trace.ops[i]);
+		disturb(&trace.ops[i], i + 1 < trace.nr_ops ? &trace.ops[i + 1] : NULL);
 	target_run(diff, &trace);
 	return 0;
 }

@@ -162,7 +162,8 @@ typedef bool mutation_fn(struct mutator *m);
  */
 static bool insert(struct mutator *m)
 {
-	const struct generate_options options = {.nr_ops = DONOR_OPS, .faults = !below(m, 4)};
+	const struct generate_options options = {
+		.nr_ops = DONOR_OPS, .faults = !below(m, 4), .actors = !below(m, 4)};
 	uint32_t at = below(m, m->trace.nr_ops + 1), from, n;
 
 	generate_trace(&m->other, &m->trace.config, next(m), &options);
@@ -309,29 +310,60 @@ static bool perturb(struct mutator *m)
 	}
 }
 
-/* Let an allocation fail inside an op, or reclaim run there; or no longer. */
+/* Let an op run inside the one before it, at a point that it may pass. */
+static bool nest(struct mutator *m, struct op *op, const struct op *host)
+{
+	uint32_t first = below(m, NR_POINTS);
+
+	for (uint32_t i = 0; i < NR_POINTS; i++) {
+		uint32_t point = (first + i) % NR_POINTS;
+
+		if (point == POINT_NONE ||
+		    !point_suits((enum point)point, (enum op_code)host->code))
+			continue;
+		op->point = (uint16_t)point;
+		op->point_nth = (uint16_t)(1 + below(m, 4));
+		return true;
+	}
+	return false;
+}
+
+static void unwrap(struct op *op)
+{
+	op->fail_nth = op->fail_meta = op->fail_from = op->fail_meta_from = op->reclaim_nth = 0;
+	op->point = op->point_nth = 0;
+}
+
+/* Let an allocation fail inside an op, or reclaim run there, or the next op; or no longer. */
 static bool wrap(struct mutator *m)
 {
+	uint32_t at;
 	struct op *op;
 
 	if (!m->trace.nr_ops)
 		return false;
-	op = &m->trace.ops[below(m, m->trace.nr_ops)];
-	if (op->fail_nth || op->fail_meta || op->reclaim_nth) {
-		op->fail_nth = op->fail_meta = op->reclaim_nth = 0;
+	at = below(m, m->trace.nr_ops);
+	op = &m->trace.ops[at];
+	if (op_fails(op) || op->reclaim_nth || op->point) {
+		unwrap(op);
 		return true;
 	}
-	switch (below(m, 3)) {
+	switch (below(m, 5)) {
 	case 0:
 		op->fail_nth = (uint16_t)(1 + below(m, 6));
-		break;
+		return true;
 	case 1:
 		op->fail_meta = (uint16_t)(1 + below(m, 3));
-		break;
-	default:
+		return true;
+	case 2:
+		op->fail_from = (uint16_t)(1 + below(m, 6));
+		return true;
+	case 3:
 		op->reclaim_nth = (uint16_t)(1 + below(m, 6));
+		return true;
+	default:
+		return at && nest(m, op, &m->trace.ops[at - 1]);
 	}
-	return true;
 }
 
 /* The same ops on another machine. */
@@ -440,7 +472,7 @@ static void shrink(struct mutator *m)
 		return;
 	}
 	op = &m->trace.ops[below(m, m->trace.nr_ops)];
-	op->fail_nth = op->fail_meta = op->reclaim_nth = 0;
+	unwrap(op);
 	describe(m, "plain");
 }
 

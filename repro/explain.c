@@ -373,8 +373,10 @@ static void run_up_to(struct diff *diff, const struct trace *trace, uint32_t las
 	struct finding ignored;
 
 	diff_begin(diff, &trace->config);
-	for (uint32_t i = 0; i < last && i < trace->nr_ops; i++)
-		diff_step(diff, &trace->ops[i], &ignored);
+	for (uint32_t i = 0, n; i < last && i < trace->nr_ops; i += n) {
+		n = op_group(&trace->ops[i], last - i);
+		diff_step_group(diff, &trace->ops[i], n, &ignored);
+	}
 }
 
 int explain(const struct trace *trace, const struct diff_options *options,

@@ -30,9 +30,10 @@ static _Noreturn void child(struct diff *diff, const struct trace *trace, struct
 		dup2(null, STDERR_FILENO);
 	}
 	diff_begin(diff, &trace->config);
-	for (uint32_t i = 0; i < trace->nr_ops && !shared->found; i++) {
+	for (uint32_t i = 0, n; i < trace->nr_ops && !shared->found; i += n) {
+		n = op_group(&trace->ops[i], trace->nr_ops - i);
 		shared->op_index = i;
-		shared->found = diff_step(diff, &trace->ops[i], &shared->finding);
+		shared->found = diff_step_group(diff, &trace->ops[i], n, &shared->finding);
 	}
 	if (!shared->found) {
 		shared->op_index = trace->nr_ops;

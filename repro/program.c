@@ -238,7 +238,7 @@ struct expected {
 static bool is_comparable(const struct op *op)
 {
 	return print_call[op->code] && op->code != OP_evict && op->code != OP_swapout &&
-	       !op->fail_nth && !op->fail_meta && !op->reclaim_nth;
+	       !op_fails(op) && !op->reclaim_nth;
 }
 
 static struct expected expected_of(const struct op *op, const struct result *result)
@@ -282,12 +282,60 @@ static void print_row(const struct op *op, uint32_t i, const struct expected *ex
 		expected->token, i);
 }
 
+static bool op_makes_process(const struct op *op)
+{
+	const struct op_info *info = op_info((enum op_code)op->code);
+
+	for (int i = 0; i < info->nargs; i++) {
+		if (info->operand[i].kind == OPERAND_NEWPROC)
+			return true;
+	}
+	return false;
+}
+
 /* An op of a process that is not alive is nobody's: it cannot be done, and its turn would not end.
  */
 static bool is_alive(struct diff *diff, const struct op *op)
 {
 	return op_info((enum op_code)op->code)->operand[0].kind != OPERAND_PROC ||
 	       machine_proc_alive(diff_machine(diff, 0), op->args[0]);
+}
+
+struct program {
+	struct diff *diff;
+	uint32_t n;  /* rows so far */
+	bool failed; /* something was made to fail here that succeeds there: nothing is the same */
+};
+
+/*
+ * Rows for an op and those that run inside it, which a program cannot order: there they run behind
+ * it, and what they see is not compared. True: the group shows the finding.
+ */
+static bool put_group(struct program *program, const struct op *ops, uint32_t n, FILE *out,
+		      FILE *table)
+{
+	struct diff *diff = program->diff;
+	struct finding finding;
+	bool alive[GROUP_MAX], found;
+
+	for (uint32_t k = 0; k < n; k++)
+		alive[k] = is_alive(diff, &ops[k]);
+	found = diff_step_group(diff, ops, n, &finding);
+	for (uint32_t k = 0; k < n; k++) {
+		const struct result *result = diff_group_result(diff, k);
+		struct expected expected = {.any = true};
+
+		if (!found && !program->failed && n == 1)
+			expected = expected_of(&ops[k], result);
+		program->failed |= op_fails(&ops[k]) && result->err;
+		/* There is no way to fork a process that exists. */
+		if (!alive[k] || (op_makes_process(&ops[k]) && result->err))
+			continue;
+		print_function(&ops[k], program->n, out);
+		print_row(&ops[k], program->n, &expected, table);
+		program->n++;
+	}
+	return found;
 }
 
 void program_print(const struct trace *trace, const struct diff_options *options,
@@ -298,9 +346,8 @@ void program_print(const struct trace *trace, const struct diff_options *options
 	char *rows = NULL;
 	size_t size;
 	FILE *table = open_memstream(&rows, &size);
-	struct finding finding;
-	bool found = false, failed = false;
-	uint32_t n = 0;
+	struct program program = {.diff = diff};
+	bool found = false;
 
 	if (*header)
 		fprintf(out, "/*\n%s */\n", header);
@@ -310,31 +357,18 @@ void program_print(const struct trace *trace, const struct diff_options *options
 	      out);
 	diff_begin(diff, config);
 	/* What comes after a finding has no part in it. */
-	for (uint32_t i = 0; i < trace->nr_ops && !found && table; i++) {
-		const struct op *op = &trace->ops[i];
-		struct expected expected = {.any = true};
-		bool alive = is_alive(diff, op);
-
-		found = diff_step(diff, op, &finding);
-		if (!found && !failed)
-			expected = expected_of(op, diff_last_result(diff));
-		/* What was made to fail here succeeds there: from then on, nothing is the same. */
-		failed |= (op->fail_nth || op->fail_meta) && diff_last_result(diff)->err;
-		/* Nor is there a way to fork a process that exists. */
-		if (!alive || (op->code == OP_fork && diff_last_result(diff)->err))
-			continue;
-		print_function(op, n, out);
-		print_row(op, n, &expected, table);
-		n++;
+	for (uint32_t i = 0, size_of; i < trace->nr_ops && !found && table; i += size_of) {
+		size_of = op_group(&trace->ops[i], trace->nr_ops - i);
+		found = put_group(&program, &trace->ops[i], size_of, out, table);
 	}
 	if (table)
 		fclose(table);
-	fprintf(out, "\nconst struct row rows[] = {\n%s};\n", n ? rows : "\t{0}\n");
+	fprintf(out, "\nconst struct row rows[] = {\n%s};\n", program.n ? rows : "\t{0}\n");
 	fprintf(out,
 		"const unsigned int nr_rows = %" PRIu32 ";\n"
 		"const uint64_t heap_base = 0x%x, heap_end = 0x%x;\n"
 		"const unsigned int files = %" PRIu32 ", file_pages = %" PRIu32 ";\n",
-		n, HEAP_BASE, HEAP_END, config->files, config->file_pages);
+		program.n, HEAP_BASE, HEAP_END, config->files, config->file_pages);
 	free(rows);
 	diff_destroy(diff);
 }
