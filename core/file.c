@@ -10,8 +10,8 @@
  *   neither    boot content or zeros        boot content or zeros
  *
  * Boot content is not stored anywhere: below boot_pages an offset without an entry reads as
- * token_file(), and truncation lowers boot_pages for ever. A token that is stored is never 0
- * below boot_pages, so that an absent word in the store is not ambiguous.
+ * token_file(), unless it is a hole (punch.c), and truncation lowers boot_pages for ever. A token
+ * that is stored is never 0 below boot_pages, so that an absent word in the store is not ambiguous.
  *
  * With page clustering a page holds several offsets: the cache, and the store of shared memory, are
  * keyed by page, the store of a disk file by offset. Where the file ends inside a page, the rest
@@ -146,7 +146,7 @@ static enum fill_kind read_offset(const struct address_space *file, uint32_t ind
 	*token = file->kind == FILE_DISK ? radix_get(file->store, index) : 0;
 	if (*token)
 		return FILL_FILE;
-	if (index >= file->boot_pages)
+	if (index >= file->boot_pages || file_is_hole(file, index))
 		return FILL_ZERO;
 	*token = token_file(file->id, index);
 	return FILL_FILE;
@@ -264,7 +264,7 @@ static int shmem_writepage(struct machine *machine, struct page *page)
 	return 0;
 }
 
-static int disk_writepage(struct machine *machine, struct page *page)
+int file_store_page(struct machine *machine, struct page *page)
 {
 	struct address_space *file = page->mapping;
 
@@ -284,7 +284,7 @@ int file_writepage(struct machine *machine, struct page *page)
 	MM_ASSERT(page->mapcount == 0);
 	if (page->mapping->kind == FILE_SHMEM)
 		return shmem_writepage(machine, page);
-	return disk_writepage(machine, page);
+	return file_store_page(machine, page);
 }
 
 /* ---- size ----------------------------------------------------------------------- */
@@ -328,58 +328,62 @@ static struct vma **sorted_areas(struct machine *machine, struct address_space *
 	return machine->areas;
 }
 
-/* Clear the entries of VMA for offsets from FIRST on. */
-static void unmap_area_from(struct machine *machine, struct vma *vma, uint32_t first)
+/* Clear the entries of VMA for offsets [FIRST, LAST). */
+static void unmap_area_range(struct machine *machine, struct vma *vma, uint32_t first,
+			     uint32_t last, bool even_cows)
 {
-	uint32_t npages = vma->end - vma->start;
+	uint64_t end = (uint64_t)vma->pgoff + (vma->end - vma->start);
+	uint32_t from = vma->pgoff > first ? vma->pgoff : first;
+	uint32_t to = end < last ? (uint32_t)end : last;
 
-	if (vma->pgoff >= first)
-		zap_range(machine, vma, vma->start, vma->end);
-	else if (first - vma->pgoff < npages)
-		zap_range(machine, vma, vma->start + (first - vma->pgoff), vma->end);
+	if (from < to)
+		(even_cows ? zap_range : zap_file_range)(machine, vma,
+							 vma->start + (from - vma->pgoff),
+							 vma->start + (to - vma->pgoff));
 }
 
 /* Visit the areas that have not been, in order. False: areas may have changed, and it must go on.
  */
-static bool unmap_areas_from(struct machine *machine, struct address_space *file, uint32_t first)
+static bool unmap_areas_range(struct machine *machine, struct address_space *file, uint32_t first,
+			      uint32_t last, bool even_cows)
 {
 	uint32_t n;
 	struct vma **areas = sorted_areas(machine, file, &n);
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct mm *mm = areas[i]->mm;
-		bool ran;
 
 		if (areas[i]->truncate_count == file->truncate_count)
 			continue;
 		machine->i_mmap_lock = file;
-		unmap_area_from(machine, areas[i], first);
+		unmap_area_range(machine, areas[i], first, last, even_cows);
 		machine->i_mmap_lock = NULL;
 		areas[i]->truncate_count = file->truncate_count;
 		/* Who has waited for the list may have it now. */
-		ran = i + 1 < n && areas[i + 1]->mm != mm && preempt(machine, TRUNCATE_LOCKBREAK);
-		if (ran)
+		if (i + 1 < n && areas[i + 1]->mm != mm && preempt(machine, TRUNCATE_LOCKBREAK))
 			return false;
 	}
 	return true;
 }
 
 /*
- * Clear the entries of all areas for offsets from FIRST on, private copies included. Pages are
- * freed as areas are visited, and which frame is free first decides who gets it next; so the
- * order must not be that of i_mmap, which depends on which areas a design merged.
+ * Pages are freed as areas are visited, and which frame is free first decides who gets it next; so
+ * the order must not be that of i_mmap, which depends on which areas a design merged.
  *
  * Between two address spaces the list is let go. What has been visited is marked with the count of
  * truncations, which a copy inherits: if the original comes later, so does the copy.
  */
-static void unmap_from(struct machine *machine, struct address_space *file, uint32_t first)
+void file_unmap_range(struct machine *machine, struct address_space *file, uint32_t first,
+		      uint32_t last, bool even_cows)
 {
-	while (!unmap_areas_from(machine, file, first))
+	file->truncate_count++;
+	while (!unmap_areas_range(machine, file, first, last, even_cows))
 		;
 }
 
-/* Offset FIRST is inside a page: from there on to its end the page is zero, wherever it is. */
-static void zero_tail(struct machine *machine, struct address_space *file, uint32_t first)
+/* Offsets [FIRST, LAST) are some of one page's: they are zero from now on, wherever the page is. */
+static void zero_part(struct machine *machine, struct address_space *file, uint32_t first,
+		      uint32_t last)
 {
 	struct page *page = file_find_page(machine, file, first);
 	uint64_t word = radix_get(file->store, page_number(machine, first));
@@ -389,27 +393,44 @@ static void zero_tail(struct machine *machine, struct address_space *file, uint3
 		token = page->token;
 	else if (word && file->kind == FILE_SHMEM)
 		token = swap_slot(machine, (swp_entry_t)word)->token;
-	for (uint32_t sub = sub_of(machine, first); token && sub < sub_pages(machine); sub++)
-		token[sub] = 0;
+	for (; token && first < last; first++)
+		token[sub_of(machine, first)] = 0;
 }
 
-/* Forget cached pages and stored content from offset FIRST on. */
-static void drop_from(struct machine *machine, struct address_space *file, uint32_t first)
+/* The pages that lie in the range with a part only. */
+static void zero_ends(struct machine *machine, struct address_space *file, uint32_t first,
+		      uint32_t last)
+{
+	uint32_t first_end = first - sub_of(machine, first) + sub_pages(machine);
+
+	if (sub_of(machine, first))
+		zero_part(machine, file, first, first_end < last ? first_end : last);
+	if (sub_of(machine, last) && (last > first_end || !sub_of(machine, first)))
+		zero_part(machine, file, last - sub_of(machine, last), last);
+}
+
+void file_drop_range(struct machine *machine, struct address_space *file, uint32_t first,
+		     uint32_t last)
 {
 	uint32_t page_first = (first + sub_pages(machine) - 1) >> machine->config.cluster;
+	uint32_t page_last = last >> machine->config.cluster;
 	bool by_offset = file->kind == FILE_DISK;
 	uint32_t index;
 	uint64_t word;
 
-	if (sub_of(machine, first))
-		zero_tail(machine, file, first);
-	for (index = page_first; radix_next(file->pages, &index, &word); index++) {
+	zero_ends(machine, file, first, last);
+	for (index = page_first; radix_next(file->pages, &index, &word) && index < page_last;
+	     index++) {
 		struct page *page = (struct page *)(uintptr_t)word;
 
 		page->flags &= ~PG_DIRTY;
 		file_remove_page(machine, page);
 	}
-	for (index = by_offset ? first : page_first; radix_next(file->store, &index, &word);
+	if (by_offset) {
+		page_first = first;
+		page_last = last;
+	}
+	for (index = page_first; radix_next(file->store, &index, &word) && index < page_last;
 	     index++) {
 		(void)radix_set(machine, &file->store, index, 0);
 		if (!by_offset)
@@ -432,10 +453,9 @@ int do_truncate(struct machine *machine, struct address_space *file, uint32_t np
 		return 0;
 	if (file->boot_pages > npages)
 		file->boot_pages = npages;
-	file->truncate_count++;
-	unmap_from(machine, file, npages);
+	file_unmap_range(machine, file, npages, UINT32_MAX, true);
 	preempt(machine, TRUNCATE_BETWEEN);
-	drop_from(machine, file, npages);
+	file_drop_range(machine, file, npages, UINT32_MAX);
 	return 0;
 }
 
@@ -445,9 +465,10 @@ void file_put(struct machine *machine, struct address_space *file)
 	if (--file->users)
 		return;
 	MM_ASSERT(TAILQ_EMPTY(&file->i_mmap));
-	drop_from(machine, file, 0);
+	file_drop_range(machine, file, 0, UINT32_MAX);
 	radix_free(machine, &file->pages);
 	radix_free(machine, &file->store);
+	radix_free(machine, &file->holes);
 	TAILQ_REMOVE(&machine->file_list, file, link);
 	kobj_free(machine, INODE, file);
 }

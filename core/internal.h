@@ -3,11 +3,12 @@
  *
  *   machine.c   op dispatch, boot, reset, views, hash          (public machine.h)
  *   vma.c       find, insert, split, merge, adjust
- *   mmap.c      mmap, munmap, brk, madvise        mremap.c  mprotect.c
+ *   mmap.c      mmap, munmap, brk, madvise        mremap.c  mprotect.c  mlock.c
  *   mm.c        fork, exit, exec
  *   fault.c     read and write faults, COW, file fill, swap-in
  *   cluster.c   the same for the other entries of a large page
  *   file.c      page cache, shmem, truncate, read(2)/write(2)
+ *   punch.c     holes                writeback.c  msync, writing back, dropping
  *   swap.c      areas, slots, swap cache, exclusivity
  *   swapoff.c   emptying an area; swapon, swapoff
  *   reclaim.c   lists, page_referenced, try_to_unmap, shrink
@@ -300,8 +301,11 @@ int do_munmap(struct machine *machine, struct mm *mm, uint32_t vpn, uint32_t npa
 uint32_t get_unmapped_area(struct machine *machine, struct mm *mm, uint32_t hint, uint32_t npages);
 /* Clear entries of VMA in [first, last): remove rmap, drop pages and swap slots. */
 void zap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last);
-/* Fault in [first, last) as make_pages_present does; errors are ignored as mmap does. */
-void make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last);
+/* The same for entries that map pages of the area's file, and no others. */
+void zap_file_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last);
+/* Fault in [first, last) as make_pages_present does. Stops at the first page that cannot be had: a
+ * hole or no permission (RES_SEGV), beyond the end of a file (RES_BUS), -ENOMEM. */
+int make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last);
 
 #define MAX_MAP_COUNT 65536u
 #define BRK_BASE      0x08100u /* vpn of start_brk */
@@ -360,6 +364,16 @@ struct page *file_find_page(const struct machine *machine, const struct address_
 void file_remove_page(struct machine *machine, struct page *page);
 /* Reclaim: write a dirty, unmapped page to its store. 0, or -ENOSPC (no swap for shmem). */
 int file_writepage(struct machine *machine, struct page *page);
+/* Write a page of a disk file, mapped or not, to its store. 0 or -ENOMEM. */
+int file_store_page(struct machine *machine, struct page *page);
+/* Clear the entries of all areas for offsets [FIRST, LAST); EVEN_COWS: of private copies, too. */
+void file_unmap_range(struct machine *machine, struct address_space *file, uint32_t first,
+		      uint32_t last, bool even_cows);
+/* Forget cached pages, which nobody maps, and stored content of offsets [FIRST, LAST). */
+void file_drop_range(struct machine *machine, struct address_space *file, uint32_t first,
+		     uint32_t last);
+/* punch.c: a page that had content at boot has become a hole. */
+bool file_is_hole(const struct address_space *file, uint32_t index);
 /* The most pages a file may have (1 GB). */
 #define FILE_PAGES_MAX 262144u
 /* Set the size, as ftruncate(2). 0 or -EFBIG. */

@@ -40,6 +40,19 @@ static void zap_present(struct machine *machine, struct vma *vma, uint32_t vpn, 
 	page_put(machine, page);
 }
 
+void zap_file_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last)
+{
+	struct ptep p;
+	uint32_t vpn;
+
+	for (uint32_t at = first; pte_next(vma->mm, at, last, &vpn, &p); at = vpn + 1) {
+		pte_t pte = ptep_get(p);
+
+		if (pte_present(pte) && pfn_to_page(machine, pte_pfn(pte))->mapping == vma->file)
+			zap_present(machine, vma, vpn, p);
+	}
+}
+
 void zap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last)
 {
 	struct ptep p;
@@ -160,20 +173,23 @@ uint32_t get_unmapped_area(struct machine *machine, struct mm *mm, uint32_t hint
 	}
 }
 
-void make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last)
+int make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last)
 {
 	for (uint32_t vpn = first; vpn < last; vpn++) {
 		struct vma *vma = find_vma(mm, vpn);
 		uint32_t pfn;
 		bool write;
+		int err;
 
 		if (!vma || vma->start > vpn)
-			return;
+			return RES_SEGV;
 		/* A private file page is not copied before somebody writes it. */
 		write = (vma->flags & VM_WRITE) && (!vma->file || (vma->flags & VM_SHARED));
-		if (user_access(machine, mm, vpn, write, &pfn))
-			return;
+		err = user_access(machine, mm, vpn, write, &pfn);
+		if (err)
+			return err;
 	}
+	return 0;
 }
 
 static uint32_t vm_flags_of(uint32_t prot, uint32_t flags)
@@ -272,7 +288,7 @@ int op_mmap(struct machine *machine, struct mm *mm, const struct op *op, struct 
 		return err;
 	result->value = (uint32_t)vpn * PAGE_SIZE;
 	if (flags & (OP_MAP_LOCKED | OP_MAP_POPULATE))
-		make_present(machine, mm, (uint32_t)vpn, (uint32_t)vpn + len);
+		(void)make_present(machine, mm, (uint32_t)vpn, (uint32_t)vpn + len);
 	return 0;
 }
 

@@ -137,8 +137,8 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 	preempt(machine, MREMAP_AFTER_MOVE);
 	do_munmap(machine, mm, request->addr, request->old_len);
 	if ((flags & VM_LOCKED) && request->new_len > request->old_len)
-		make_present(machine, mm, request->new_addr + request->old_len,
-			     request->new_addr + request->new_len);
+		(void)make_present(machine, mm, request->new_addr + request->old_len,
+				   request->new_addr + request->new_len);
 	*where = request->new_addr;
 	return 0;
 }
@@ -165,7 +165,7 @@ static bool grow_in_place(struct machine *machine, struct vma *vma, const struct
 	vma_set_bounds(machine, vma, vma->start, end, vma->pgoff);
 	vma_account(machine, vma->mm, vma->flags, (int32_t)(end - old_end));
 	if (vma->flags & VM_LOCKED)
-		make_present(machine, vma->mm, old_end, end);
+		(void)make_present(machine, vma->mm, old_end, end);
 	return true;
 }
 

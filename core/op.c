@@ -116,6 +116,10 @@ static const struct op_word rflag_words[] = {
 	{"fixed", OP_MREMAP_FIXED},
 	{NULL, 0},
 };
+static const struct op_word sflag_words[] = {
+	{"-", 0},  {"async", OP_MS_ASYNC}, {"invalidate", OP_MS_INVALIDATE}, {"sync", OP_MS_SYNC},
+	{NULL, 0},
+};
 static const struct op_word advice_words[] = {
 	{"normal", ADVICE_NORMAL},         {"random", ADVICE_RANDOM},
 	{"sequential", ADVICE_SEQUENTIAL}, {"willneed", ADVICE_WILLNEED},
@@ -156,6 +160,8 @@ static const struct {
 	[OPERAND_COUNT] = {"count", "0 to 1048575", no_words},
 	[OPERAND_SWAP] = {"swap area", "`s0` to `s31`, in the order of the machine's `swap`",
 			  no_words},
+	[OPERAND_SFLAGS] = {"msync flags", "words joined by a bar; `-` if there is none",
+			    sflag_words},
 };
 
 const struct op_word *op_words(enum operand_kind kind)

@@ -87,7 +87,7 @@ static bool gives_token(enum op_code code)
 static bool gives_value(enum op_code code)
 {
 	return op_gives_address(code) || op_gives_unmap(code) || code == OP_age ||
-	       code == OP_reclaim;
+	       code == OP_reclaim || code == OP_writeback || code == OP_mkclean || code == OP_fdrop;
 }
 
 void expect_put(struct text *text, enum op_code code, const struct expect *expect)

@@ -437,13 +437,14 @@ static uint32_t shortest_len(enum op_code code)
 /* May an op of this kind turn its length into as many pages? */
 static bool may_populate(enum op_code code)
 {
-	return code == OP_mmap || code == OP_mremap;
+	return code == OP_mmap || code == OP_mremap || code == OP_mlock;
 }
 
 /* Is it the more interesting the less of an area it covers? */
 static bool wants_part(enum op_code code)
 {
-	return code == OP_munmap || code == OP_mprotect || code == OP_madvise;
+	return code == OP_munmap || code == OP_mprotect || code == OP_madvise || code == OP_mlock ||
+	       code == OP_munlock || code == OP_msync;
 }
 
 static struct operand read_len(const struct state *state, enum op_code code, uint32_t field)
@@ -487,7 +488,7 @@ static uint32_t write_len_full(struct writer *out, struct operand operand)
 	return LEN_BYTE + bytes - 1;
 }
 
-/* mremap's flags are their two bits, a file is its number. */
+/* mremap's and msync's flags are their bits, a file is its number. */
 static struct operand read_plain(const struct state *state, enum op_code code, uint32_t field)
 {
 	return plain(field);
@@ -616,6 +617,7 @@ static const struct field fields[] = {
 	[OPERAND_COUNT] = {8, LEN_BYTE, read_len, guess_len, read_len_full, write_len_full},
 	[OPERAND_PROT] = {4, 16, read_prot, guess_plain, NULL, NULL},
 	[OPERAND_RFLAGS] = {2, 4, read_plain, guess_plain, NULL, NULL},
+	[OPERAND_SFLAGS] = {3, 8, read_plain, guess_plain, NULL, NULL},
 	[OPERAND_FILE] = {3, 8, read_plain, guess_plain, NULL, NULL},
 	[OPERAND_ADVICE] = {3, 8, read_advice, guess_plain, NULL, NULL},
 	[OPERAND_MFLAGS] = {4, MFLAGS_ESCAPE, read_mflags, guess_mflags, read_mflags_full,
@@ -624,7 +626,8 @@ static const struct field fields[] = {
 			   write_pgoff_full},
 	[OPERAND_SWAP] = {4, AREA_ESCAPE, read_area, guess_area, read_area_full, write_area_full},
 };
-_Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 3 && FILE_MAX == 8 && NR_ADVICE <= 8,
+_Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 3 && OP_MS_MASK == 7 && FILE_MAX == 8 &&
+		       NR_ADVICE <= 8,
 	       "fields without an escape hold every value");
 
 /* ---- ops ---------------------------------------------------------------------------------- */

@@ -114,6 +114,7 @@ static void put_operand(struct text *text, const struct op *op, uint32_t i)
 		break;
 	case OPERAND_MFLAGS:
 	case OPERAND_RFLAGS:
+	case OPERAND_SFLAGS:
 		put_flags(text, kind, value, "|");
 		break;
 	case OPERAND_ADVICE:

@@ -336,7 +336,8 @@ static int parse_flags(struct parser *parser, struct word word, struct operand *
 				operand->kind == OPERAND_MFLAGS
 					? "private, shared, anon, fixed, populate, locked, "
 					  "growsdown or noreserve"
-					: "maymove, fixed or -");
+				: operand->kind == OPERAND_SFLAGS ? "sync, async, invalidate or -"
+								  : "maymove, fixed or -");
 		if (bit ? operand->value & bit : private)
 			return bad_operand(parser, operand, word,
 					   "a set of flags: one comes twice");
@@ -365,6 +366,7 @@ static parse_operand_fn *const parse_operand[] = {
 	[OPERAND_RFLAGS] = parse_flags, [OPERAND_ADVICE] = parse_advice,
 	[OPERAND_FILE] = parse_slot,    [OPERAND_PGOFF] = parse_number,
 	[OPERAND_COUNT] = parse_number, [OPERAND_SWAP] = parse_slot,
+	[OPERAND_SFLAGS] = parse_flags,
 };
 
 /* Operand I of OP from WORD. */

@@ -25,6 +25,9 @@ static uint32_t key_vpn(uint64_t key)
 static bool report(struct diff *diff, const struct subject *s, const struct segment *walk,
 		   const char *detail, uint64_t culprit)
 {
+	static const char *const reasons[] = {[WALK_REFERENCED] = "page_referenced",
+					      [WALK_UNMAP] = "try_to_unmap",
+					      [WALK_MKCLEAN] = "page_mkclean"};
 	char name[16];
 
 	find(diff, CHECK_UNMAPPED, s->name, "census", detail,
@@ -34,8 +37,7 @@ static bool report(struct diff *diff, const struct subject *s, const struct segm
 	     : *detail == 't' ? "showed twice"
 			      : "showed the wrong entry",
 	     key_proc(culprit), page_name(key_vpn(culprit), name, sizeof(name)),
-	     walk->event->aux == WALK_UNMAP ? "try_to_unmap" : "page_referenced", diff->visits.n,
-	     diff->census.n);
+	     reasons[walk->event->aux], diff->visits.n, diff->census.n);
 	find_page(diff->finding, walk->event->mm, walk->event->vpn);
 	for (size_t i = 0; i < diff->visits.n; i++)
 		find_found(diff->finding, key_proc(diff->visits.key[i]),

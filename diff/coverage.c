@@ -166,6 +166,7 @@ static enum coverage_removed removed_by(enum op_code code)
 	case OP_madvise:
 		return COVERAGE_REMOVED_DONTNEED;
 	case OP_truncate:
+	case OP_fpunch:
 		return COVERAGE_REMOVED_TRUNCATE;
 	case OP_exit:
 	case OP_exec:

@@ -48,6 +48,9 @@ static void seed_random(struct random *random, uint64_t seed)
 	}
 }
 
+#define CARD_BITS 10
+#define CARDS     (1u << CARD_BITS)
+
 #define WINDOW_MAX 32u /* pages: a bit each */
 #define PROCS_MAX  8u
 
@@ -68,10 +71,11 @@ struct generator {
 	bool locked;              /* there have been locked mappings */
 	uint32_t swap_off;        /* areas that should be off, a bit each */
 	uint8_t space[PROCS_MAX]; /* a process's guess: threads share one */
+	bool vast; /* there may be a mapping that had better not be brought in whole */
 	uint32_t wild, file, shared, fixed, heap, region;
-	uint32_t failing;  /* ops told to fail or to reclaim */
-	uint32_t nesting;  /* ops with others inside */
-	uint8_t pick[256]; /* op codes, as often as their weight says */
+	uint32_t failing;    /* ops told to fail or to reclaim */
+	uint32_t nesting;    /* ops with others inside */
+	uint8_t pick[CARDS]; /* op codes, as often as their weight says */
 };
 
 static uint32_t below(struct generator *g, uint32_t n)
@@ -88,17 +92,21 @@ static bool chance(struct generator *g, uint32_t rate)
 
 #define WEIGHT_DEFAULT 8
 static const uint8_t weights[NR_OPS] = {
-	[OP_fork] = 8,     [OP_exit] = 4,     [OP_exec] = 1,    [OP_mmap] = 14,  [OP_munmap] = 4,
-	[OP_mremap] = 9,   [OP_mprotect] = 6, [OP_madvise] = 4, [OP_brk] = 2,    [OP_read] = 14,
-	[OP_write] = 28,   [OP_truncate] = 1, [OP_fread] = 2,   [OP_fwrite] = 2, [OP_evict] = 12,
-	[OP_swapout] = 12, [OP_age] = 4,      [OP_reclaim] = 3, [OP_swapon] = 1, [OP_swapoff] = 2,
-	[OP_clone_vm] = 3,
+	[OP_fork] = 8,     [OP_exit] = 4,       [OP_exec] = 1,     [OP_mmap] = 14,
+	[OP_munmap] = 4,   [OP_mremap] = 9,     [OP_mprotect] = 6, [OP_madvise] = 4,
+	[OP_brk] = 2,      [OP_read] = 14,      [OP_write] = 28,   [OP_truncate] = 1,
+	[OP_fread] = 2,    [OP_fwrite] = 2,     [OP_evict] = 12,   [OP_swapout] = 12,
+	[OP_age] = 4,      [OP_reclaim] = 3,    [OP_mlock] = 3,    [OP_munlock] = 3,
+	[OP_mlockall] = 1, [OP_munlockall] = 1, [OP_msync] = 2,    [OP_writeback] = 2,
+	[OP_mkclean] = 4,  [OP_fdrop] = 2,      [OP_fpunch] = 2,   [OP_swapon] = 1,
+	[OP_swapoff] = 2,  [OP_clone_vm] = 3,
 };
 
-/* Switch some ops off, weight the rest between a quarter and four times, and deal 256 cards. */
+/* Switch some ops off, weight the rest between once and sixteen times, and deal the cards. Rounding
+ * is carried over, so that no op loses by its place in the table. */
 static void deal(struct generator *g)
 {
-	uint32_t weight[NR_OPS], total = 0, dealt = 0;
+	uint32_t weight[NR_OPS], total = 0, sum = 0, dealt = 0;
 
 	for (int code = 0; code < NR_OPS; code++) {
 		weight[code] = (weights[code] ? weights[code] : WEIGHT_DEFAULT) << below(g, 5);
@@ -107,13 +115,10 @@ static void deal(struct generator *g)
 		total += weight[code];
 	}
 	for (int code = 0; code < NR_OPS; code++) {
-		uint32_t cards = weight[code] * 256 / total + (weight[code] != 0);
-
-		while (cards-- && dealt < 256)
+		sum += weight[code];
+		while (dealt < CARDS * sum / total)
 			g->pick[dealt++] = (uint8_t)code;
 	}
-	while (dealt < 256)
-		g->pick[dealt++] = OP_write;
 }
 
 /* Mostly inside one page table; sometimes across the border of two, or of two gigabytes. */
@@ -144,7 +149,7 @@ static void begin(struct generator *g, const struct machine_config *config, uint
 	g->nr_regions = 0;
 	memset(g->guess, 0, sizeof(g->guess));
 	memset(g->space, 0, sizeof(g->space));
-	g->locked = false;
+	g->locked = g->vast = false;
 	g->swap_off = 0;
 	g->wild = below(g, 16);
 	g->file = 16 << below(g, 4);
@@ -308,6 +313,8 @@ static uint32_t make_operand(struct generator *g, struct op *op, int i, enum ope
 		return chance(g, g->wild) ? below(g, 4096) : 1 + below(g, 16);
 	case OPERAND_SWAP:
 		return chance(g, g->wild) ? below(g, SWAP_AREAS_MAX) : make_swap(g);
+	case OPERAND_SFLAGS:
+		return below(g, 2) ? OP_MS_SYNC : below(g, OP_MS_MASK + 1);
 	case OPERAND_NONE:
 		break;
 	}
@@ -412,7 +419,8 @@ static void mend_mmap(struct generator *g, struct op *op)
 	}
 	if (flags & (OP_MAP_POPULATE | OP_MAP_LOCKED))
 		bring_in_little(op, 3);
-	g->locked |= flags & OP_MAP_LOCKED;
+	g->locked |= (flags & OP_MAP_LOCKED) != 0;
+	g->vast |= op->args[3] > 64;
 	if (flags & OP_MAP_ANON)
 		op->args[6] = op->args[7] = 0;
 	if (!guess || !(flags & OP_MAP_FIXED))
@@ -477,6 +485,7 @@ static void mend_mremap(struct generator *g, struct op *op)
 		op->args[4] = op->args[3];
 	if (g->locked)
 		bring_in_little(op, 4);
+	g->vast |= op->args[4] > 64;
 	if (!(flags & OP_MREMAP_FIXED))
 		set_arg(op, 6, 0);
 	if (flags == OP_MREMAP_MAYMOVE && below(g, 2))
@@ -620,6 +629,35 @@ static void mend_swapon(struct generator *g, struct op *op)
 	g->swap_off &= ~(1u << op->args[0]);
 }
 
+static void mend_mlock(struct generator *g, struct op *op)
+{
+	struct guess *guess = guess_of(g, op->args[0]);
+
+	aim(g, op, 1, mapped(g, op), 240);
+	bring_in_little(op, 2);
+	g->locked = true;
+	if (guess)
+		guess->present |= pages_at(g, op, 1, op->args[2]) & guess->usable;
+}
+
+/* munlock, msync: the range had better be mapped. */
+static void mend_range(struct generator *g, struct op *op)
+{
+	aim(g, op, 1, mapped(g, op), 240);
+}
+
+/* Everything is too much if there is more than a window's worth. */
+static void mend_mlockall(struct generator *g, struct op *op)
+{
+	struct guess *guess = guess_of(g, op->args[0]);
+
+	if (g->vast)
+		op->code = OP_munlockall;
+	else if (guess)
+		guess->present |= guess->usable;
+	g->locked |= !g->vast;
+}
+
 typedef void mend_fn(struct generator *g, struct op *op);
 static mend_fn *const mend[NR_OPS] = {
 	[OP_mmap] = mend_mmap,         [OP_munmap] = mend_munmap,     [OP_mremap] = mend_mremap,
@@ -627,7 +665,8 @@ static mend_fn *const mend[NR_OPS] = {
 	[OP_exit] = mend_exit,         [OP_read] = mend_access,       [OP_write] = mend_access,
 	[OP_evict] = mend_evict,       [OP_swapout] = mend_evict,     [OP_age] = mend_age,
 	[OP_mprotect] = mend_mprotect, [OP_madvise] = mend_madvise,   [OP_swapon] = mend_swapon,
-	[OP_swapoff] = mend_swapoff,   [OP_clone_vm] = mend_clone_vm,
+	[OP_swapoff] = mend_swapoff,   [OP_mlock] = mend_mlock,       [OP_munlock] = mend_range,
+	[OP_msync] = mend_range,       [OP_mlockall] = mend_mlockall, [OP_clone_vm] = mend_clone_vm,
 };
 
 /* ---- traces
@@ -661,7 +700,7 @@ static void make_op(struct generator *g, struct op *op)
 {
 	const struct op_info *info;
 
-	*op = (struct op){.code = g->pick[next(&g->random) >> 56]};
+	*op = (struct op){.code = g->pick[next(&g->random) >> (64 - CARD_BITS)]};
 	info = op_info((enum op_code)op->code);
 	for (int i = 0; i < info->nargs; i++)
 		op->args[i] = make_operand(g, op, i, (enum operand_kind)info->operand[i].kind);

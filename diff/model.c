@@ -352,20 +352,30 @@ static enum model_verdict step_swapoff(const struct judge *judge)
 
 /* ---- dispatch ---------------------------------------------------------------------- */
 
-/* Eviction, aging and reclaim are not a program's business: any result will do. */
+/* Aging and reclaim are not a program's business: any result will do. */
 static enum model_verdict step_unseen(const struct judge *judge)
 {
 	return MODEL_AGREES;
 }
 
 static step_fn *const steps[NR_OPS] = {
-	[OP_fork] = step_fork,         [OP_exit] = step_exit,       [OP_exec] = step_exec,
-	[OP_mmap] = step_mmap,         [OP_munmap] = step_munmap,   [OP_mremap] = step_mremap,
-	[OP_mprotect] = step_mprotect, [OP_madvise] = step_madvise, [OP_brk] = step_brk,
-	[OP_read] = step_read,         [OP_write] = step_write,     [OP_truncate] = step_truncate,
-	[OP_fread] = step_fread,       [OP_fwrite] = step_fwrite,   [OP_evict] = step_unseen,
-	[OP_swapout] = step_unseen,    [OP_age] = step_unseen,      [OP_reclaim] = step_unseen,
-	[OP_swapon] = step_swapon,     [OP_swapoff] = step_swapoff, [OP_clone_vm] = step_clone_vm,
+	[OP_fork] = step_fork,         [OP_exit] = step_exit,
+	[OP_exec] = step_exec,         [OP_mmap] = step_mmap,
+	[OP_munmap] = step_munmap,     [OP_mremap] = step_mremap,
+	[OP_mprotect] = step_mprotect, [OP_madvise] = step_madvise,
+	[OP_brk] = step_brk,           [OP_read] = step_read,
+	[OP_write] = step_write,       [OP_truncate] = step_truncate,
+	[OP_fread] = step_fread,       [OP_fwrite] = step_fwrite,
+	[OP_evict] = step_evict,       [OP_swapout] = step_evict,
+	[OP_age] = step_unseen,        [OP_reclaim] = step_unseen,
+	[OP_mlock] = step_mlock,       [OP_munlock] = step_munlock,
+	[OP_mlockall] = step_mlockall, [OP_munlockall] = step_munlockall,
+	[OP_msync] = step_msync,       [OP_writeback] = step_file,
+	[OP_mkclean] = step_file,      [OP_fdrop] = step_file,
+	[OP_fpunch] = step_fpunch,
+
+	[OP_swapon] = step_swapon,     [OP_swapoff] = step_swapoff,
+	[OP_clone_vm] = step_clone_vm,
 };
 
 /* fork and clone_vm may find their parent dead or their child's slot taken. */

@@ -182,6 +182,32 @@ enum model_verdict step_truncate(const struct judge *judge)
 	return verdict;
 }
 
+/*
+ * fallocate(2), FALLOC_FL_PUNCH_HOLE with KEEP_SIZE: the range reads as zeroes from now on. What a
+ * process has written to its private mapping is its own, and stays.
+ */
+enum model_verdict step_fpunch(const struct judge *judge)
+{
+	struct model *model = judge->model;
+	uint32_t file = judge->op->args[0], first = judge->op->args[1], pgoff;
+	uint64_t last = (uint64_t)first + judge->op->args[2];
+	struct object *object;
+
+	if (file >= FILE_MAX)
+		return must_fail(judge, EBADF, EINVAL);
+	if (last == first)
+		return must_fail(judge, EINVAL, last > FILE_PAGES_LIMIT ? EFBIG : 0);
+	if (last > FILE_PAGES_LIMIT)
+		return must_fail(judge, EFBIG, 0);
+	if (out_of_memory(judge))
+		return MODEL_AGREES;
+	object = &model->object[file];
+	tokens_clear(&model->pool, &object->tokens, first, (uint32_t)last);
+	for (pgoff = first; pgoff < last && pgoff < object->boot; pgoff++)
+		object_write(model, file, pgoff, 0);
+	return must_succeed(judge);
+}
+
 enum model_verdict step_fread(const struct judge *judge)
 {
 	uint32_t file = judge->op->args[0], pgoff = judge->op->args[1];

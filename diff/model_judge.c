@@ -21,7 +21,8 @@ static const char *outcome_name(int32_t err, char *buf, size_t size)
 		{-EFAULT, "EFAULT"}, {-ESRCH, "ESRCH"},     {-EAGAIN, "EAGAIN"},
 		{-EBADF, "EBADF"},   {-EFBIG, "EFBIG"},     {-EOVERFLOW, "EOVERFLOW"},
 		{-EACCES, "EACCES"}, {-ENODATA, "ENODATA"}, {-ENOSPC, "ENOSPC"},
-		{-EPERM, "EPERM"},   {RES_SEGV, "SIGSEGV"}, {RES_BUS, "SIGBUS"},
+		{-EPERM, "EPERM"},   {-EBUSY, "EBUSY"},     {RES_SEGV, "SIGSEGV"},
+		{RES_BUS, "SIGBUS"},
 	};
 	size_t i;
 

@@ -141,7 +141,7 @@ enum model_verdict step_mprotect(const struct judge *judge)
 		return lose(judge, first, last);
 	/* Areas change one after the other, up to the first gap. */
 	to = space_mapped_to(judge->space, first, last);
-	space_protect(judge->model, judge->space, first, to, judge->op->args[3]);
+	space_change(judge->model, judge->space, first, to, AREA_PROT, judge->op->args[3]);
 	return to == last ? must_succeed(judge) : must_fail(judge, ENOMEM, 0);
 }
 

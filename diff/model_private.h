@@ -4,7 +4,9 @@
  *   model.c        life, dispatch, fork/exit/exec, read and write, peeking
  *   model_map.c    mmap, munmap, mprotect, madvise, brk
  *   model_mremap.c mremap, which needs a page of its own
- *   model_file.c   objects (files, shared anonymous memory); truncate, fread, fwrite
+ *   model_sync.c   msync, writeback, mkclean, fdrop
+ *   model_mlock.c  mlock, munlock, mlockall, munlockall; what must not be evicted
+ *   model_file.c   objects (files, shared anonymous memory); truncate, fpunch, fread, fwrite
  *   model_lost.c   after a half-done call: learn the layout from the subject
  *   model_space.c  an address space: a sorted array of areas
  *   model_tokens.c a sparse map from page number to content token
@@ -165,8 +167,9 @@ void space_map(struct model *model, struct space *space, const struct area *area
 void space_unmap(struct model *model, struct space *space, uint32_t first, uint32_t last);
 /* The same, but contents stay where they are. */
 void space_remove(struct model *model, struct space *space, uint32_t first, uint32_t last);
-void space_protect(struct model *model, struct space *space, uint32_t first, uint32_t last,
-		   uint32_t prot);
+/* The attributes in MASK become those in ATTR for all that is mapped in [first, last). */
+void space_change(struct model *model, struct space *space, uint32_t first, uint32_t last,
+		  uint32_t mask, uint32_t attr);
 /* Area I begins (or ends) further out: START <= start, END >= end. The room is free. */
 void space_extend(struct model *model, struct space *space, uint32_t i, uint32_t start,
 		  uint32_t end);
@@ -242,6 +245,8 @@ void lose_also(const struct judge *judge, uint32_t first, uint32_t last);
 typedef enum model_verdict step_fn(const struct judge *judge);
 step_fn step_mmap, step_munmap, step_mremap, step_mprotect, step_madvise, step_brk;
 step_fn step_truncate, step_fread, step_fwrite;
+step_fn step_fpunch, step_msync, step_file;
+step_fn step_mlock, step_munlock, step_mlockall, step_munlockall, step_evict;
 
 static inline bool is_unaligned(uint32_t addr)
 {

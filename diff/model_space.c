@@ -166,19 +166,19 @@ void space_unmap(struct model *model, struct space *space, uint32_t first, uint3
 	tokens_clear(&model->pool, &space->tokens, first, last);
 }
 
-void space_protect(struct model *model, struct space *space, uint32_t first, uint32_t last,
-		   uint32_t prot)
+void space_change(struct model *model, struct space *space, uint32_t first, uint32_t last,
+		  uint32_t mask, uint32_t attr)
 {
 	uint32_t i, from = space_find(space, first);
 
 	for (i = from; i < space->n && space->area[i].start < last; i++) {
-		if ((space->area[i].attr & AREA_PROT) == prot)
+		if ((space->area[i].attr & mask) == attr)
 			continue; /* no boundary appears where nothing changes */
 		if (space->area[i].start < first)
 			i = cut(model, space, first);
 		if (space->area[i].end > last)
 			cut(model, space, last);
-		space->area[i].attr = (space->area[i].attr & ~AREA_PROT) | prot;
+		space->area[i].attr = (space->area[i].attr & ~mask) | attr;
 	}
 	join(model, space, from, i);
 }

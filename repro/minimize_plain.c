@@ -140,6 +140,7 @@ static void weigh_operand(struct weight *weight, const struct op *op, uint32_t i
 		weight->size += (value & OP_MAP_LOCKED) != 0; /* rather populate */
 		break;
 	case OPERAND_RFLAGS:
+	case OPERAND_SFLAGS:
 		weight->shape += bits(value);
 		break;
 	case OPERAND_PROC:
@@ -550,6 +551,7 @@ static plain_fn *const plain_operand[] = {
 	[OPERAND_RFLAGS] = plain_rflags, [OPERAND_ADVICE] = plain_name,
 	[OPERAND_FILE] = plain_name,     [OPERAND_PGOFF] = plain_number,
 	[OPERAND_COUNT] = plain_length,  [OPERAND_SWAP] = plain_name,
+	[OPERAND_SFLAGS] = plain_name,
 };
 
 /* An op that runs inside another: rather after it, or before; or else earlier inside. */

@@ -177,6 +177,8 @@ static uint32_t nr_values(enum operand_kind kind)
 		return OP_MAP_MASK + 1;
 	case OPERAND_RFLAGS:
 		return OP_MREMAP_MASK + 1;
+	case OPERAND_SFLAGS:
+		return OP_MS_MASK + 1;
 	case OPERAND_ADVICE:
 		return NR_ADVICE;
 	case OPERAND_FILE:
@@ -393,6 +395,17 @@ static const char *const canonical[] = {
 	"swapon s0",
 	"swapon s31 = ENOENT",
 	"swapoff s1 (fail_nth: 1) = ENOMEM",
+	"mlock p0 w3 1 = EAGAIN",
+	"munlock p0 w3 1",
+	"mlockall p0",
+	"munlockall p0 = ok",
+	"msync p0 w3 2 async|invalidate",
+	"msync p0 w3 2 sync = EBUSY",
+	"msync p0 w3 2 -",
+	"writeback f0 = 3",
+	"mkclean f0 = 0",
+	"fdrop f0 = 1",
+	"fpunch f1 3 2 = EFBIG",
 };
 
 static void test_canonical(void **state)

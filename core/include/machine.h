@@ -87,7 +87,7 @@ enum event_kind {
 			 nested_step) at point mm, passed for the value-th time */
 };
 enum nested_step { NESTED_BEGIN, NESTED_END, NESTED_WAITS };
-enum walk_reason { WALK_REFERENCED, WALK_UNMAP };
+enum walk_reason { WALK_REFERENCED, WALK_UNMAP, WALK_MKCLEAN };
 /* Where a page that came in got its content from. */
 enum fill_kind { FILL_ZERO, FILL_FILE, FILL_SWAP, FILL_COPY };
 

@@ -233,14 +233,16 @@ struct address_space {
 	enum file_kind kind;
 	bool unlinked;            /* shared anonymous: goes with its last area */
 	uint32_t npages;          /* size */
-	uint32_t boot_pages;      /* pages below hold their token of boot until stored or cut off */
+	uint32_t boot_pages;      /* pages below hold their token of boot until stored, cut off or
+				     punched out */
 	uint32_t nrcached;        /* pages in the cache */
 	uint32_t truncate_count;  /* truncations so far that cut something off */
 	uint32_t users;           /* areas that map it, + 1 while it has a name */
 	struct radix_node *pages; /* number of the page -> struct page * */
 	/* FILE_DISK: pgoff -> token on disk. FILE_SHMEM: number of the page -> swap entry */
 	struct radix_node *store;
-	struct vma_list i_mmap; /* its areas, oldest first */
+	struct radix_node *holes; /* see punch.c */
+	struct vma_list i_mmap;   /* its areas, oldest first */
 	TAILQ_ENTRY(address_space) link;
 
 	/* backend: the same areas, as the file side keeps them; all zero: none */

@@ -45,8 +45,9 @@ enum operand_kind {
 	OPERAND_PGOFF,   /* pages into a file, 0..LEN_MAX */
 	OPERAND_COUNT,   /* 0..LEN_MAX */
 	OPERAND_SWAP,    /* 0..SWAP_AREAS_MAX-1 */
+	OPERAND_SFLAGS,  /* MS_* bits below */
 };
-#define NR_OPERAND_KINDS (OPERAND_SWAP + 1)
+#define NR_OPERAND_KINDS (OPERAND_SFLAGS + 1)
 
 #define REGION_NONE 0xffu
 #define LEN_MAX     0xfffffu /* the most pages an i386 address space has, less one */
@@ -70,6 +71,11 @@ enum operand_kind {
 #define OP_MREMAP_MAYMOVE 1u
 #define OP_MREMAP_FIXED   2u
 #define OP_MREMAP_MASK    3u
+
+#define OP_MS_ASYNC      1u
+#define OP_MS_INVALIDATE 2u
+#define OP_MS_SYNC       4u
+#define OP_MS_MASK       7u
 
 enum op_advice {
 	ADVICE_NORMAL,
@@ -185,7 +191,8 @@ void op_table_markdown(FILE *out);
 /*
  * The outcome of an op. err: 0, a negative errno, or RES_SEGV / RES_BUS for an access
  * that raises a signal. value: the address for mmap, mremap and brk (bytes), the count for
- * age and reclaim, the UNMAP_* result for evict and swapout. token: what a read saw.
+ * age, reclaim, writeback, mkclean and fdrop, the UNMAP_* result for evict and swapout. token: what
+ * a read saw.
  */
 struct result {
 	int32_t err;
