@@ -126,6 +126,21 @@ void file_remove_page(struct machine *machine, struct page *page)
 	page_put(machine, page);
 }
 
+void file_replace_page(struct machine *machine, struct page *old, struct page *new)
+{
+	struct address_space *file = old->mapping;
+	int err =
+		radix_set(machine, &file->pages, page_number(machine, old->index), (uintptr_t) new);
+
+	MM_ASSERT(!err); /* the place is there */
+	page_get(new);
+	new->mapping = file;
+	new->index = old->index;
+	old->mapping = NULL;
+	old->index = 0;
+	page_put(machine, old);
+}
+
 /* A page of shared memory comes back from swap, and gives the slot back. */
 static void read_swap(struct machine *machine, struct page *page, swp_entry_t entry)
 {
@@ -236,6 +251,22 @@ int file_getpage(struct machine *machine, struct address_space *file, uint32_t i
 		return RES_BUS;
 	err = grab_page(machine, file, index, page);
 	return err ? err : still_inside(machine, *page, index, RES_BUS);
+}
+
+/* tmpfs is not read ahead. Pages that cannot be had are no error. */
+void file_readahead(struct machine *machine, struct address_space *file, uint32_t first,
+		    uint32_t last, uint32_t *budget)
+{
+	if (file->kind == FILE_SHMEM)
+		return;
+	for (; first < last && first < file->npages && *budget; first++) {
+		struct page *page;
+
+		--*budget;
+		if (grab_page(machine, file, first, &page))
+			return;
+		page_put(machine, page);
+	}
 }
 
 /* ---- writing back --------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  *
  *   machine.c   op dispatch, boot, reset, views, hash          (public machine.h)
  *   vma.c       find, insert, split, merge, adjust
- *   mmap.c      mmap, munmap, brk, madvise        mremap.c  mprotect.c  mlock.c
+ *   mmap.c      mmap, munmap, brk      madvise.c  mremap.c  mprotect.c  mlock.c
  *   mm.c        fork, exit, exec
  *   fault.c     read and write faults, COW, file fill, swap-in
  *   cluster.c   the same for the other entries of a large page
@@ -11,6 +11,7 @@
  *   punch.c     holes                writeback.c  msync, writing back, dropping
  *   swap.c      areas, slots, swap cache, exclusivity
  *   swapoff.c   emptying an area; swapon, swapoff
+ *   migrate.c   a page's content moves to another frame
  *   reclaim.c   lists, page_referenced, try_to_unmap, shrink
  *   pagetable.c tables, the choke point, census
  *   frame.c     zones, frames, watermarks
@@ -360,6 +361,12 @@ int file_getpage(struct machine *machine, struct address_space *file, uint32_t i
 /* The cached page that offset INDEX is in, or NULL; no reference. */
 struct page *file_find_page(const struct machine *machine, const struct address_space *file,
 			    uint32_t index);
+/* NEW, which no cache knows, takes OLD's place in its cache, reference included. */
+void file_replace_page(struct machine *machine, struct page *old, struct page *new);
+void swap_cache_replace(struct machine *machine, struct page *old, struct page *new);
+/* Read pages ahead: those of [FIRST, LAST) that are not cached, while *BUDGET lasts. */
+void file_readahead(struct machine *machine, struct address_space *file, uint32_t first,
+		    uint32_t last, uint32_t *budget);
 /* Take a page out of the cache (drops the cache's reference). */
 void file_remove_page(struct machine *machine, struct page *page);
 /* Reclaim: write a dirty, unmapped page to its store. 0, or -ENOSPC (no swap for shmem). */
@@ -456,6 +463,15 @@ void mark_page_accessed(struct machine *machine, struct page *page);
 uint32_t page_referenced(struct machine *machine, struct page *page);
 /* UNMAP_SUCCESS, UNMAP_AGAIN or UNMAP_FAIL, by the era's rules. */
 int try_to_unmap(struct machine *machine, struct page *page);
+/* Reclaim's decision on PAGE, which is on a list: true if it is free now, else it is on a list. */
+bool reclaim_page(struct machine *machine, struct page *page);
+/* The frame that VPN maps, if a reverse map can know it, or NULL. */
+struct page *page_mapped_at(const struct machine *machine, const struct mm *mm, uint32_t vpn);
+/* PAGE, which is mapped and which the caller holds: into the swap cache if anonymous (-ENOSPC:
+ * full), then try_to_unmap until it succeeds, eight times at most. Returns UNMAP_*. */
+int evict_page(struct machine *machine, struct page *page);
+/* Nobody but a cache and the caller has to do with PAGE. */
+bool only_cached(const struct page *page);
 /* Free up to TARGET pages from ZONE_IDs up to and including MAX_ZONE; returns how many. */
 uint32_t shrink_caches(struct machine *machine, enum zone_id max_zone, uint32_t target);
 /*

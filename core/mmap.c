@@ -1,8 +1,8 @@
 /*
- * mmap, munmap, brk, madvise: ranges of an address space come, go and are emptied.
+ * mmap, munmap, brk: ranges of an address space come and go.
  *
  * Errors and their order are those of the manual pages and of 2.6's do_mmap_pgoff, do_munmap,
- * sys_brk and sys_madvise. Room is searched upward from TASK_SIZE / 3 with the kernel's
+ * sys_brk. Room is searched upward from TASK_SIZE / 3 with the kernel's
  * free_area_cache. A MAP_FIXED mmap first unmaps what is in its way, and that stays undone if
  * a later step fails.
  */
@@ -318,75 +318,4 @@ int op_brk(struct machine *machine, struct mm *mm, const struct op *op, struct r
 	mm->brk = want;
 	result->value = want * PAGE_SIZE;
 	return 0;
-}
-
-/* ---- madvise -------------------------------------------------------------------------------- */
-
-/* normal, random, sequential: the range becomes an area of its own with the hint as a flag. */
-static int advise_readahead(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
-			    uint32_t hint)
-{
-	int err;
-
-	if (first != vma->start) {
-		err = vma_split(machine, vma, first, true);
-		if (err)
-			return err;
-	}
-	if (last != vma->end) {
-		err = vma_split(machine, vma, last, false);
-		if (err)
-			return err;
-	}
-	vma->flags = (vma->flags & ~(VM_SEQ_READ | VM_RAND_READ)) | hint;
-	return 0;
-}
-
-static int advise_vma(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
-		      enum op_advice advice)
-{
-	switch (advice) {
-	case ADVICE_DONTNEED:
-		if (vma->flags & VM_LOCKED)
-			return -EINVAL;
-		zap_range(machine, vma, first, last);
-		return 0;
-	case ADVICE_WILLNEED:
-		return vma->file ? 0 : -EBADF;
-	case ADVICE_RANDOM:
-		return advise_readahead(machine, vma, first, last, VM_RAND_READ);
-	case ADVICE_SEQUENTIAL:
-		return advise_readahead(machine, vma, first, last, VM_SEQ_READ);
-	default:
-		return advise_readahead(machine, vma, first, last, 0);
-	}
-}
-
-int op_madvise(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
-{
-	uint32_t at = op->args[1] / PAGE_SIZE, end = at + op->args[2];
-	int unmapped = 0;
-
-	if (op->args[1] % PAGE_SIZE || end >= VPN_LIMIT)
-		return -EINVAL;
-	if (at == end)
-		return 0;
-	for (struct vma *vma = find_vma(mm, at); vma; vma = find_vma(mm, at)) {
-		uint32_t last = vma->end < end ? vma->end : end;
-
-		if (at < vma->start) {
-			unmapped = -ENOMEM;
-			at = vma->start;
-		}
-		if (at < last) {
-			int err = advise_vma(machine, vma, at, last, (enum op_advice)op->args[3]);
-
-			if (err)
-				return err;
-		}
-		if (last == end)
-			return unmapped;
-		at = last;
-	}
-	return -ENOMEM;
 }

@@ -9,6 +9,9 @@
  *     old  |aaaaBBBBcc|                      |aaaa|    |cc|
  *     new                  ....      ->                      |BBBB|
  *
+ * With DONTUNMAP (5.7, private anonymous memory only) the old area stays where it is, empty and
+ * not locked any more.
+ *
  * If a page table cannot be had at the new address, the entries moved so far go back.
  */
 #include "internal.h"
@@ -16,7 +19,7 @@
 /* What one call was asked to do, in pages. */
 struct request {
 	uint32_t addr, old_len, new_len, new_addr;
-	bool maymove, fixed;
+	bool maymove, fixed, dontunmap;
 };
 
 /* Move the entries of [from, from + n) in OLD to TO in NEW. Returns how many pages were done. */
@@ -50,6 +53,25 @@ static uint32_t move_page_tables(struct machine *machine, struct vma *old, uint3
 	return n;
 }
 
+/* The old range stays, and is not locked any more: it must be an area of its own. */
+static bool leaves_lock_behind(const struct vma *vma, const struct request *request)
+{
+	return request->dontunmap && (vma->flags & VM_LOCKED);
+}
+
+/* Cut the old range out of *VMA. */
+static int isolate(struct machine *machine, struct vma *vma, const struct request *request)
+{
+	uint32_t end = request->addr + request->old_len;
+	int err = 0;
+
+	if (vma->start < request->addr)
+		err = vma_split(machine, vma, request->addr, true);
+	if (!err && end < vma->end)
+		err = vma_split(machine, vma, end, false);
+	return err;
+}
+
 /*
  * copy_vma: the area that will hold VMA's pages from `addr` on at new_addr: an existing one that
  * grew (*MERGED), or one that is not linked yet. *SOURCE is VMA, or what it became if the new area
@@ -66,9 +88,12 @@ static struct vma *copy_vma(struct machine *machine, struct vma **source,
 	 * which part of a page belongs where. */
 	if (!vma->file && !vma->anon && !sub_of(machine, pgoff ^ request->new_addr))
 		pgoff = request->new_addr;
-	find_vma_prev(vma->mm, request->new_addr, &prev);
-	new = vma_merge(machine, vma->mm, prev, request->new_addr, end, vma->flags, vma->file,
-			pgoff, vma->rmap);
+	new = NULL;
+	if (!leaves_lock_behind(vma, request)) {
+		find_vma_prev(vma->mm, request->new_addr, &prev);
+		new = vma_merge(machine, vma->mm, prev, request->new_addr, end, vma->flags,
+				vma->file, pgoff, vma->rmap);
+	}
 	*merged = new;
 	if (new) {
 		if (new->start <= start && start < new->end)
@@ -135,22 +160,19 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 		return move_failed(machine, mm, request);
 	}
 	preempt(machine, MREMAP_AFTER_MOVE);
+	*where = request->new_addr;
+	if (request->dontunmap) {
+		if (flags & VM_LOCKED) {
+			vma->flags &= ~VM_LOCKED;
+			mm->locked_vm -= request->old_len;
+		}
+		return 0;
+	}
 	do_munmap(machine, mm, request->addr, request->old_len);
 	if ((flags & VM_LOCKED) && request->new_len > request->old_len)
 		(void)make_present(machine, mm, request->new_addr + request->old_len,
 				   request->new_addr + request->new_len);
-	*where = request->new_addr;
 	return 0;
-}
-
-/* The area that holds all of the old range, or NULL. */
-static struct vma *old_area(struct mm *mm, const struct request *request)
-{
-	struct vma *vma = find_vma(mm, request->addr);
-
-	if (!vma || vma->start > request->addr || request->old_len > vma->end - request->addr)
-		return NULL;
-	return vma;
 }
 
 /* Grow in place if the old range ends its area and there is room behind. */
@@ -179,8 +201,11 @@ static int check_request(struct machine *machine, const struct op *op, struct re
 				    .new_len = op->args[4],
 				    .new_addr = op->args[6] / PAGE_SIZE,
 				    .maymove = flags & OP_MREMAP_MAYMOVE,
-				    .fixed = flags & OP_MREMAP_FIXED};
+				    .fixed = flags & OP_MREMAP_FIXED,
+				    .dontunmap = flags & OP_MREMAP_DONTUNMAP};
 	if (op->args[2] % PAGE_SIZE || !request->new_len || !request->old_len)
+		return -EINVAL;
+	if (request->dontunmap && (!request->maymove || request->old_len != request->new_len))
 		return -EINVAL;
 	if (!request->fixed)
 		return 0;
@@ -214,14 +239,18 @@ static int do_mremap(struct machine *machine, struct mm *mm, struct request *req
 			if (err)
 				return err;
 		}
-		if (!request->fixed)
+		if (!request->fixed && !request->dontunmap)
 			return 0;
 		request->old_len = request->new_len;
 	}
-	vma = old_area(mm, request);
-	if (!vma)
+	vma = find_vma(mm, request->addr);
+	if (!vma || vma->start > request->addr)
 		return -EFAULT;
-	if (!request->fixed && grow_in_place(machine, vma, request))
+	if (request->dontunmap && vma->file) /* shared anonymous memory has one, too */
+		return -EINVAL;
+	if (request->old_len > vma->end - request->addr)
+		return -EFAULT;
+	if (!request->fixed && !request->dontunmap && grow_in_place(machine, vma, request))
 		return 0;
 	if (!request->maymove)
 		return -ENOMEM;
@@ -231,7 +260,9 @@ static int do_mremap(struct machine *machine, struct mm *mm, struct request *req
 		if (!request->new_addr)
 			return -ENOMEM;
 	}
-	err = move_vma(machine, vma, request, where);
+	err = leaves_lock_behind(vma, request) ? isolate(machine, vma, request) : 0;
+	if (!err)
+		err = move_vma(machine, vma, request, where);
 	if (err) /* how far it got depends on which areas merge; later choices must not */
 		mm->free_area_cache = hint;
 	return err;

@@ -114,6 +114,7 @@ static const struct op_word rflag_words[] = {
 	{"-", 0},
 	{"maymove", OP_MREMAP_MAYMOVE},
 	{"fixed", OP_MREMAP_FIXED},
+	{"dontunmap", OP_MREMAP_DONTUNMAP},
 	{NULL, 0},
 };
 static const struct op_word sflag_words[] = {
@@ -121,9 +122,13 @@ static const struct op_word sflag_words[] = {
 	{NULL, 0},
 };
 static const struct op_word advice_words[] = {
-	{"normal", ADVICE_NORMAL},         {"random", ADVICE_RANDOM},
-	{"sequential", ADVICE_SEQUENTIAL}, {"willneed", ADVICE_WILLNEED},
-	{"dontneed", ADVICE_DONTNEED},     {NULL, 0},
+	{"normal", ADVICE_NORMAL},
+	{"random", ADVICE_RANDOM},
+	{"sequential", ADVICE_SEQUENTIAL},
+	{"willneed", ADVICE_WILLNEED},
+	{"dontneed", ADVICE_DONTNEED},
+	{"pageout", ADVICE_PAGEOUT},
+	{NULL, 0},
 };
 
 static const struct {
@@ -233,7 +238,7 @@ bool op_gives_address(enum op_code code)
 
 bool op_gives_unmap(enum op_code code)
 {
-	return code == OP_evict || code == OP_swapout;
+	return code == OP_evict || code == OP_swapout || code == OP_migrate;
 }
 
 /* ---- tables for people --------------------------------------------------------------------- */

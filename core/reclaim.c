@@ -193,8 +193,7 @@ static int pageout(struct machine *machine, struct page *page)
 	return 0;
 }
 
-/* Nobody but a cache and the caller has to do with PAGE. */
-static bool only_cached(const struct page *page)
+bool only_cached(const struct page *page)
 {
 	return page->count == 2 && ((page->flags & PG_SWAPCACHE) || page->mapping);
 }
@@ -255,30 +254,32 @@ static enum verdict shrink_page(struct machine *machine, struct page *page)
 	return PAGE_FREE;
 }
 
+bool reclaim_page(struct machine *machine, struct page *page)
+{
+	enum verdict verdict = PAGE_KEEP;
+
+	lru_del(machine, page);
+	page_get(page);
+	if (!(page->flags & PG_LOCKED)) {
+		page->flags |= PG_LOCKED;
+		preempt(machine, RECLAIM_ISOLATED, .page = page);
+		verdict = shrink_page(machine, page);
+		page->flags &= ~PG_LOCKED;
+	}
+	if (verdict != PAGE_FREE)
+		lru_add(machine, page, verdict == PAGE_ACTIVATE);
+	page_put(machine, page);
+	return verdict == PAGE_FREE;
+}
+
 /* Look at up to SCAN pages from the inactive tail; free at most TARGET. */
 static uint32_t shrink_cache(struct machine *machine, struct zone *zone, uint32_t scan,
 			     uint32_t target)
 {
 	uint32_t freed = 0;
 
-	while (scan-- && freed < target && !TAILQ_EMPTY(&zone->inactive)) {
-		struct page *page = TAILQ_LAST(&zone->inactive, page_list);
-		enum verdict verdict = PAGE_KEEP;
-
-		lru_del(machine, page);
-		page_get(page);
-		if (!(page->flags & PG_LOCKED)) {
-			page->flags |= PG_LOCKED;
-			preempt(machine, RECLAIM_ISOLATED, .page = page);
-			verdict = shrink_page(machine, page);
-			page->flags &= ~PG_LOCKED;
-		}
-		if (verdict == PAGE_FREE)
-			freed++;
-		else
-			lru_add(machine, page, verdict == PAGE_ACTIVATE);
-		page_put(machine, page);
-	}
+	while (scan-- && freed < target && !TAILQ_EMPTY(&zone->inactive))
+		freed += reclaim_page(machine, TAILQ_LAST(&zone->inactive, page_list));
 	return freed;
 }
 
@@ -390,8 +391,7 @@ int op_reclaim(struct machine *machine, struct mm *mm, const struct op *op, stru
 
 /* ---- one frame at a time -------------------------------------------------------- */
 
-/* The frame that VPN maps, if a reverse map can know it. */
-static struct page *tracked_page(const struct machine *machine, const struct mm *mm, uint32_t vpn)
+struct page *page_mapped_at(const struct machine *machine, const struct mm *mm, uint32_t vpn)
 {
 	struct ptep pte = pte_lookup(mm, vpn);
 	struct page *page;
@@ -415,7 +415,7 @@ static int unmap_stubbornly(struct machine *machine, struct page *page)
 }
 
 /* The caller holds PAGE, which may not be mapped any more once it is locked. */
-static int evict_page(struct machine *machine, struct page *page)
+int evict_page(struct machine *machine, struct page *page)
 {
 	if (page->flags & PG_LOCKED) {
 		machine->last_op.trylocks++;
@@ -431,7 +431,7 @@ static int evict_page(struct machine *machine, struct page *page)
 
 int do_evict(struct machine *machine, struct mm *mm, uint32_t vpn)
 {
-	struct page *page = tracked_page(machine, mm, vpn);
+	struct page *page = page_mapped_at(machine, mm, vpn);
 	int result;
 
 	if (!page)
@@ -445,7 +445,7 @@ int do_evict(struct machine *machine, struct mm *mm, uint32_t vpn)
 /* If the page cannot be written, shared memory without swap, it stays where it is. */
 int do_swapout(struct machine *machine, struct mm *mm, uint32_t vpn)
 {
-	struct page *page = tracked_page(machine, mm, vpn);
+	struct page *page = page_mapped_at(machine, mm, vpn);
 	int result;
 
 	if (!page)
@@ -461,7 +461,7 @@ int do_swapout(struct machine *machine, struct mm *mm, uint32_t vpn)
 
 int do_age(struct machine *machine, struct mm *mm, uint32_t vpn)
 {
-	struct page *page = tracked_page(machine, mm, vpn);
+	struct page *page = page_mapped_at(machine, mm, vpn);
 
 	return page ? (int)page_referenced(machine, page) : -ENOENT;
 }

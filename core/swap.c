@@ -282,6 +282,20 @@ static bool slot_is_free(const struct machine *machine, swp_entry_t entry)
 	return slot >= area->nr_slots || !area->slots[slot].map;
 }
 
+void swap_cache_replace(struct machine *machine, struct page *old, struct page *new)
+{
+	struct swap_slot *slot = swap_slot(machine, old->swap);
+
+	MM_ASSERT(slot->cached == old);
+	slot->cached = new;
+	page_get(new);
+	new->flags |= PG_SWAPCACHE;
+	new->swap = old->swap;
+	old->flags &= ~PG_SWAPCACHE;
+	old->swap = 0;
+	page_put(machine, old);
+}
+
 int swapin_page(struct machine *machine, swp_entry_t entry, struct page **page)
 {
 	struct swap_slot *slot = swap_slot(machine, entry);

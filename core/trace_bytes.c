@@ -616,7 +616,7 @@ static const struct field fields[] = {
 	[OPERAND_LEN] = {8, LEN_BYTE, read_len, guess_len, read_len_full, write_len_full},
 	[OPERAND_COUNT] = {8, LEN_BYTE, read_len, guess_len, read_len_full, write_len_full},
 	[OPERAND_PROT] = {4, 16, read_prot, guess_plain, NULL, NULL},
-	[OPERAND_RFLAGS] = {2, 4, read_plain, guess_plain, NULL, NULL},
+	[OPERAND_RFLAGS] = {3, 8, read_plain, guess_plain, NULL, NULL},
 	[OPERAND_SFLAGS] = {3, 8, read_plain, guess_plain, NULL, NULL},
 	[OPERAND_FILE] = {3, 8, read_plain, guess_plain, NULL, NULL},
 	[OPERAND_ADVICE] = {3, 8, read_advice, guess_plain, NULL, NULL},
@@ -626,7 +626,7 @@ static const struct field fields[] = {
 			   write_pgoff_full},
 	[OPERAND_SWAP] = {4, AREA_ESCAPE, read_area, guess_area, read_area_full, write_area_full},
 };
-_Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 3 && OP_MS_MASK == 7 && FILE_MAX == 8 &&
+_Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 7 && OP_MS_MASK == 7 && FILE_MAX == 8 &&
 		       NR_ADVICE <= 8,
 	       "fields without an escape hold every value");
 

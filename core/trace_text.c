@@ -336,8 +336,9 @@ static int parse_flags(struct parser *parser, struct word word, struct operand *
 				operand->kind == OPERAND_MFLAGS
 					? "private, shared, anon, fixed, populate, locked, "
 					  "growsdown or noreserve"
-				: operand->kind == OPERAND_SFLAGS ? "sync, async, invalidate or -"
-								  : "maymove, fixed or -");
+				: operand->kind == OPERAND_SFLAGS
+					? "sync, async, invalidate or -"
+					: "maymove, fixed, dontunmap or -");
 		if (bit ? operand->value & bit : private)
 			return bad_operand(parser, operand, word,
 					   "a set of flags: one comes twice");
@@ -353,7 +354,7 @@ static int parse_advice(struct parser *parser, struct word word, struct operand 
 {
 	if (!find_word(operand->kind, word, &operand->value))
 		return bad_operand(parser, operand, word,
-				   "normal, random, sequential, willneed or dontneed");
+				   "normal, random, sequential, willneed, dontneed or pageout");
 	return 0;
 }
 

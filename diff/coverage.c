@@ -152,7 +152,7 @@ static enum coverage_arose arose_by_fault(const struct event *fill)
 
 static enum coverage_removed removed_by_walk(enum op_code code)
 {
-	if (code == OP_evict)
+	if (code == OP_evict || code == OP_migrate)
 		return COVERAGE_REMOVED_EVICT;
 	return code == OP_swapout ? COVERAGE_REMOVED_SWAPOUT : COVERAGE_REMOVED_RECLAIM;
 }

@@ -99,7 +99,7 @@ static const uint8_t weights[NR_OPS] = {
 	[OP_age] = 4,      [OP_reclaim] = 3,    [OP_mlock] = 3,    [OP_munlock] = 3,
 	[OP_mlockall] = 1, [OP_munlockall] = 1, [OP_msync] = 2,    [OP_writeback] = 2,
 	[OP_mkclean] = 4,  [OP_fdrop] = 2,      [OP_fpunch] = 2,   [OP_swapon] = 1,
-	[OP_swapoff] = 2,  [OP_clone_vm] = 3,
+	[OP_swapoff] = 2,  [OP_clone_vm] = 3,   [OP_migrate] = 6,
 };
 
 /* Switch some ops off, weight the rest between once and sixteen times, and deal the cards. Rounding
@@ -274,9 +274,9 @@ static uint32_t make_mflags(struct generator *g)
 
 static uint32_t make_rflags(struct generator *g)
 {
-	static const uint8_t likely[8] = {3, 3, 3, 3, 1, 1, 1, 0};
+	static const uint8_t likely[16] = {3, 3, 3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 0, 5, 7, 7};
 
-	return chance(g, g->wild) ? OP_MREMAP_FIXED : likely[below(g, 8)];
+	return chance(g, g->wild) ? OP_MREMAP_FIXED : likely[below(g, 16)];
 }
 
 static uint32_t make_swap(struct generator *g)
@@ -304,7 +304,7 @@ static uint32_t make_operand(struct generator *g, struct op *op, int i, enum ope
 	case OPERAND_RFLAGS:
 		return make_rflags(g);
 	case OPERAND_ADVICE:
-		return below(g, 2) ? ADVICE_DONTNEED : below(g, NR_ADVICE);
+		return below(g, 3) == 0 ? ADVICE_DONTNEED : below(g, NR_ADVICE);
 	case OPERAND_FILE:
 		return below(g, below(g, 4) ? 3 : FILE_MAX);
 	case OPERAND_PGOFF:
@@ -470,7 +470,9 @@ static void note_move(struct generator *g, struct guess *guess, const struct op 
 		present = moved(guess->present & old, from, to, op->args[3]) & new;
 		usable = guess->usable >> from & 1 ? new : 0;
 	}
-	guess->mapped = (guess->mapped & ~old) | new;
+	if (!(op->args[5] & OP_MREMAP_DONTUNMAP))
+		guess->mapped &= ~old;
+	guess->mapped |= new;
 	guess->present = (guess->present & ~(old | new)) | present;
 	guess->usable = (guess->usable & ~(old | new)) | usable;
 }
@@ -481,7 +483,7 @@ static void mend_mremap(struct generator *g, struct op *op)
 	uint32_t flags = op->args[5];
 
 	aim(g, op, 2, mapped(g, op), 224);
-	if (below(g, 3) == 0)
+	if (below(g, 3) == 0 || (flags & OP_MREMAP_DONTUNMAP))
 		op->args[4] = op->args[3];
 	if (g->locked)
 		bring_in_little(op, 4);
@@ -490,7 +492,7 @@ static void mend_mremap(struct generator *g, struct op *op)
 		set_arg(op, 6, 0);
 	if (flags == OP_MREMAP_MAYMOVE && below(g, 2))
 		op->args[1] = bind_region(g);
-	if (guess && flags == (OP_MREMAP_MAYMOVE | OP_MREMAP_FIXED))
+	if (guess && (flags & OP_MREMAP_FIXED))
 		note_move(g, guess, op);
 }
 
@@ -667,6 +669,7 @@ static mend_fn *const mend[NR_OPS] = {
 	[OP_mprotect] = mend_mprotect, [OP_madvise] = mend_madvise,   [OP_swapon] = mend_swapon,
 	[OP_swapoff] = mend_swapoff,   [OP_mlock] = mend_mlock,       [OP_munlock] = mend_range,
 	[OP_msync] = mend_range,       [OP_mlockall] = mend_mlockall, [OP_clone_vm] = mend_clone_vm,
+	[OP_migrate] = mend_evict,
 };
 
 /* ---- traces

@@ -372,7 +372,7 @@ static step_fn *const steps[NR_OPS] = {
 	[OP_mlockall] = step_mlockall, [OP_munlockall] = step_munlockall,
 	[OP_msync] = step_msync,       [OP_writeback] = step_file,
 	[OP_mkclean] = step_file,      [OP_fdrop] = step_file,
-	[OP_fpunch] = step_fpunch,
+	[OP_fpunch] = step_fpunch,     [OP_migrate] = step_evict,
 
 	[OP_swapon] = step_swapon,     [OP_swapoff] = step_swapoff,
 	[OP_clone_vm] = step_clone_vm,

@@ -192,6 +192,20 @@ static enum model_verdict step_dontneed(const struct judge *judge, uint32_t firs
 	return error ? must_fail(judge, error, 0) : must_succeed(judge);
 }
 
+/* Nothing that a program can see goes, but what is locked may not be asked for. */
+static enum model_verdict step_pageout(const struct judge *judge, uint32_t first, uint32_t last)
+{
+	const struct space *space = judge->space;
+	bool gap = space_mapped_to(space, first, last) != last;
+	uint32_t i;
+
+	for (i = space_find(space, first); i < space->n && space->area[i].start < last; i++) {
+		if (space->area[i].attr & AREA_LOCKED)
+			return must_fail(judge, EINVAL, 0);
+	}
+	return gap ? must_fail(judge, ENOMEM, 0) : must_succeed(judge);
+}
+
 enum model_verdict step_madvise(const struct judge *judge)
 {
 	uint32_t addr = judge->op->args[1], len = judge->op->args[2], advice = judge->op->args[3];
@@ -206,6 +220,8 @@ enum model_verdict step_madvise(const struct judge *judge)
 		return must_fail(judge, EINVAL, ENOMEM);
 	if (advice == ADVICE_DONTNEED)
 		return step_dontneed(judge, first, last);
+	if (advice == ADVICE_PAGEOUT)
+		return step_pageout(judge, first, last);
 	/* Not every mapping can be read ahead, and what was can be reported or not. */
 	if (advice == ADVICE_WILLNEED)
 		return judge->actual->err ? must_fail(judge, EBADF, ENOMEM) : MODEL_AGREES;

@@ -6,13 +6,16 @@
  *   3. old_len > new_len: the tail is unmapped; done, unless FIXED
  *   4. the old range must be one mapping  EFAULT
  *   5. it grows in place, or moves
+ *
+ * With MREMAP_DONTUNMAP only private anonymous memory moves, nothing changes its length, and the
+ * old range stays mapped: empty, and not locked.
  */
 #include "model_private.h"
 
 struct mremap_call {
 	uint32_t addr, old_len, new_len, flags, new_addr;
 	uint32_t old, new; /* page numbers of the addresses */
-	bool fixed;
+	bool fixed, dontunmap;
 };
 
 static struct mremap_call mremap_call(const struct op *op)
@@ -26,6 +29,7 @@ static struct mremap_call mremap_call(const struct op *op)
 		.old = op->args[2] >> PAGE_SHIFT_BITS,
 		.new = op->args[6] >> PAGE_SHIFT_BITS,
 		.fixed = op->args[5] & OP_MREMAP_FIXED,
+		.dontunmap = op->args[5] & OP_MREMAP_DONTUNMAP,
 	};
 }
 
@@ -35,6 +39,9 @@ static bool is_refused(const struct model *model, const struct mremap_call *call
 	if (call->flags & ~OP_MREMAP_MASK || is_unaligned(call->addr))
 		return true;
 	if (!call->new_len || !call->old_len)
+		return true;
+	if (call->dontunmap &&
+	    (!(call->flags & OP_MREMAP_MAYMOVE) || call->old_len != call->new_len))
 		return true;
 	if (!call->fixed)
 		return false;
@@ -54,7 +61,8 @@ static enum model_verdict remap_outside(const struct judge *judge, const struct 
 {
 	enum model_verdict verdict;
 
-	if (!call->fixed && call->old_len == call->new_len && !judge->actual->err)
+	if (!call->fixed && !call->dontunmap && call->old_len == call->new_len &&
+	    !judge->actual->err)
 		return must_return(judge, call->old);
 	verdict = must_fail(judge, EINVAL, EFAULT);
 	if (verdict == MODEL_AGREES && call->fixed &&
@@ -102,7 +110,10 @@ static void move(struct model *model, struct space *space, const struct mremap_c
 	struct area area = area_slice(space_area(space, call->old), call->old, call->old + len);
 
 	object_get(model, area.object); /* between two places nothing else may hold it */
-	space_remove(model, space, call->old, call->old + len);
+	if (call->dontunmap)
+		space_change(model, space, call->old, call->old + len, AREA_LOCKED, 0);
+	else
+		space_remove(model, space, call->old, call->old + len);
 	tokens_move(&model->pool, &space->tokens, call->old, new, len);
 	area.start = new;
 	area.end = new + call->new_len;
@@ -133,6 +144,8 @@ static enum model_verdict grow_or_move(const struct judge *judge, const struct m
 
 	if (call->fixed) {
 		verdict = must_return(judge, call->new);
+	} else if (call->dontunmap) {
+		verdict = must_choose(judge, call->new_len);
 	} else if (end <= model->task_pages && space_is_free(space, call->old + len, end)) {
 		grow_in_place(model, space, call);
 		return must_return(judge, call->old);
@@ -147,7 +160,8 @@ static enum model_verdict grow_or_move(const struct judge *judge, const struct m
 		return verdict;
 	new = judge->actual->value >> PAGE_SHIFT_BITS;
 	move(model, space, call, len, new);
-	return judge->alloc_failed ? lose_old(judge, call, len, new) : MODEL_AGREES;
+	return judge->alloc_failed && !call->dontunmap ? lose_old(judge, call, len, new)
+						       : MODEL_AGREES;
 }
 
 enum model_verdict step_mremap(const struct judge *judge)
@@ -168,11 +182,13 @@ enum model_verdict step_mremap(const struct judge *judge)
 		space_unmap(model, space, call.new, call.new + call.new_len);
 	if (len >= call.new_len) {
 		space_unmap(model, space, call.old + call.new_len, call.old + len);
-		if (!call.fixed)
+		if (!call.fixed && !call.dontunmap)
 			return must_return(judge, call.old);
 		len = call.new_len;
 	}
 	area = space_area(space, call.old);
+	if (area && call.dontunmap && (area->object != OBJECT_NONE || area->attr & AREA_SHARED))
+		return must_fail(judge, EINVAL, area->end < call.old + len ? EFAULT : 0);
 	if (!area || area->end < call.old + len)
 		return must_fail(judge, EFAULT, 0);
 	if (judge->actual->err == -EFAULT && area->attr & AREA_SEAM && len > 1)

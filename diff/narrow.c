@@ -38,7 +38,7 @@ static bool room_in_area(struct diff *diff, uint32_t proc, uint32_t vpn, uint32_
 void narrow_mremap(struct diff *diff)
 {
 	uint32_t *old_len = &diff->op.args[3], *new_len = &diff->op.args[4];
-	bool fixed = diff->op.args[5] & OP_MREMAP_FIXED;
+	bool fixed = diff->op.args[5] & (OP_MREMAP_FIXED | OP_MREMAP_DONTUNMAP); /* it moves */
 	uint32_t len = *old_len < *new_len ? *old_len : *new_len;
 	uint32_t least, most, part;
 	bool ends_matter = !fixed;

@@ -406,6 +406,10 @@ static const char *const canonical[] = {
 	"mkclean f0 = 0",
 	"fdrop f0 = 1",
 	"fpunch f1 3 2 = EFBIG",
+	"migrate p0 w3 = success",
+	"migrate p0 w3 = ENOMEM",
+	"madvise p0 r0+2 1 pageout = EINVAL",
+	"r1 = mremap p0 w3 2 2 maymove|dontunmap",
 };
 
 static void test_canonical(void **state)
@@ -655,9 +659,10 @@ static const struct {
 	{HEAD "mmap p0 w0 1 r anon f0\n", "2: mmap: operand \"pgoff\" is missing"},
 	{HEAD "mmap p0 w0 1 r shared f8 0\n", "2: file: \"f8\" is not a file (f0 to f7)"},
 	{HEAD "mremap p0 w0 1 1 fixed\n", "2: mremap: operand \"new_addr\" is missing"},
-	{HEAD "mremap p0 w0 1 1 anon\n", "2: flags: \"anon\" is not maymove, fixed or -"},
+	{HEAD "mremap p0 w0 1 1 anon\n",
+	 "2: flags: \"anon\" is not maymove, fixed, dontunmap or -"},
 	{HEAD "madvise p0 w0 1 free\n",
-	 "2: advice: \"free\" is not normal, random, sequential, willneed or dontneed"},
+	 "2: advice: \"free\" is not normal, random, sequential, willneed, dontneed or pageout"},
 	{HEAD "read p0 w0 (fail_nth: 1) (fail_nth: 2)\n",
 	 "2: \"fail_nth\": this property comes twice"},
 	{HEAD "read p0 w0 (fail_mth: 1)\n", "2: \"fail_mth\": a property is fail_nth, reclaim_nth, "

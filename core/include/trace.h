@@ -68,9 +68,10 @@ enum operand_kind {
 #define OP_MAP_NORESERVE 64u
 #define OP_MAP_MASK      127u
 
-#define OP_MREMAP_MAYMOVE 1u
-#define OP_MREMAP_FIXED   2u
-#define OP_MREMAP_MASK    3u
+#define OP_MREMAP_MAYMOVE   1u
+#define OP_MREMAP_FIXED     2u
+#define OP_MREMAP_DONTUNMAP 4u
+#define OP_MREMAP_MASK      7u
 
 #define OP_MS_ASYNC      1u
 #define OP_MS_INVALIDATE 2u
@@ -83,6 +84,7 @@ enum op_advice {
 	ADVICE_SEQUENTIAL,
 	ADVICE_WILLNEED,
 	ADVICE_DONTNEED,
+	ADVICE_PAGEOUT,
 	NR_ADVICE
 };
 
@@ -191,8 +193,8 @@ void op_table_markdown(FILE *out);
 /*
  * The outcome of an op. err: 0, a negative errno, or RES_SEGV / RES_BUS for an access
  * that raises a signal. value: the address for mmap, mremap and brk (bytes), the count for
- * age, reclaim, writeback, mkclean and fdrop, the UNMAP_* result for evict and swapout. token: what
- * a read saw.
+ * age, reclaim, writeback, mkclean and fdrop, the UNMAP_* result for evict, swapout and migrate.
+ * token: what a read saw.
  */
 struct result {
 	int32_t err;
@@ -207,7 +209,7 @@ struct result {
  * "SEGV", "0x60003000", "write 7". Returns what snprintf would. */
 int result_print(enum op_code code, const struct result *result, char *buf, size_t size);
 
-/* result.value of evict and swapout: the kernel's SWAP_* answers. */
+/* result.value of evict, swapout and migrate: the kernel's SWAP_* answers. */
 enum { UNMAP_SUCCESS, UNMAP_AGAIN, UNMAP_FAIL };
 
 /* Tokens: who wrote a page's content. 0 is the zero page's. */

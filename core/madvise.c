@@ -1,0 +1,126 @@
+/*
+ * madvise: hints on how pages will be read, and orders in the form of advice.
+ *
+ *   normal, random, sequential   the range becomes an area of its own, with the hint as a flag
+ *   dontneed                     entries go, and private contents with them
+ *   willneed                     pages of a disk file come into its cache; swap is not read ahead
+ *   pageout                      each page of the range is offered to reclaim (since 5.4)
+ *
+ * pageout forgets that the caller looked at the page, nothing else: whether others did, whether it
+ * is locked or held, reclaim decides as always. Kernels leave pages that others map alone, too;
+ * here these are the ones worth asking for.
+ */
+#include "internal.h"
+
+/* How many pages willneed may bring in in one call: half of what is free or easily so. */
+static uint32_t readahead_budget(const struct machine *machine)
+{
+	uint32_t n = 0;
+
+	for (enum zone_id id = 0; id < NR_ZONES; id++)
+		n += machine->zones[id].nr_free + machine->zones[id].nr_inactive;
+	return n / 2;
+}
+
+static int advise_willneed(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
+			   uint32_t *budget)
+{
+	if (!vma->file)
+		return -EBADF;
+	file_readahead(machine, vma->file, vma_index_of_vpn(vma, first),
+		       vma_index_of_vpn(vma, last), budget);
+	return 0;
+}
+
+static int advise_pageout(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last)
+{
+	struct ptep p;
+	uint32_t vpn;
+
+	if (vma->flags & VM_LOCKED)
+		return -EINVAL;
+	for (uint32_t at = first; pte_next(vma->mm, at, last, &vpn, &p); at = vpn + 1) {
+		struct page *page = page_mapped_at(machine, vma->mm, vpn);
+
+		if (!page || !(page->flags & PG_LRU))
+			continue;
+		page->flags &= ~PG_REFERENCED;
+		if (pte_young(ptep_get(p)))
+			pte_set(machine, p, ptep_get(p) & ~(pte_t)PTE_A);
+		machine->reclaimed += reclaim_page(machine, page);
+	}
+	return 0;
+}
+
+/* normal, random, sequential: the range becomes an area of its own with the hint as a flag. */
+static int advise_readahead(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
+			    uint32_t hint)
+{
+	int err;
+
+	if (first != vma->start) {
+		err = vma_split(machine, vma, first, true);
+		if (err)
+			return err;
+	}
+	if (last != vma->end) {
+		err = vma_split(machine, vma, last, false);
+		if (err)
+			return err;
+	}
+	vma->flags = (vma->flags & ~(VM_SEQ_READ | VM_RAND_READ)) | hint;
+	return 0;
+}
+
+static int advise_vma(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
+		      enum op_advice advice, uint32_t *budget)
+{
+	switch (advice) {
+	case ADVICE_DONTNEED:
+		if (vma->flags & VM_LOCKED)
+			return -EINVAL;
+		zap_range(machine, vma, first, last);
+		return 0;
+	case ADVICE_WILLNEED:
+		return advise_willneed(machine, vma, first, last, budget);
+	case ADVICE_PAGEOUT:
+		return advise_pageout(machine, vma, first, last);
+	case ADVICE_RANDOM:
+		return advise_readahead(machine, vma, first, last, VM_RAND_READ);
+	case ADVICE_SEQUENTIAL:
+		return advise_readahead(machine, vma, first, last, VM_SEQ_READ);
+	default:
+		return advise_readahead(machine, vma, first, last, 0);
+	}
+}
+
+int op_madvise(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	uint32_t at = op->args[1] / PAGE_SIZE, end = at + op->args[2];
+	uint32_t budget = readahead_budget(machine);
+	int unmapped = 0;
+
+	if (op->args[1] % PAGE_SIZE || end >= VPN_LIMIT)
+		return -EINVAL;
+	if (at == end)
+		return 0;
+	for (struct vma *vma = find_vma(mm, at); vma; vma = find_vma(mm, at)) {
+		uint32_t last = vma->end < end ? vma->end : end;
+
+		if (at < vma->start) {
+			unmapped = -ENOMEM;
+			at = vma->start;
+		}
+		if (at < last) {
+			int err = advise_vma(machine, vma, at, last, (enum op_advice)op->args[3],
+					     &budget);
+
+			if (err)
+				return err;
+		}
+		if (last == end)
+			return unmapped;
+		at = last;
+	}
+	return -ENOMEM;
+}
