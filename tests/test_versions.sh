@@ -1,5 +1,5 @@
 #!/bin/sh
-# test_migrate.sh TOOL: one file of each format version, as text and as bytes, is read by this build and
+# test_versions.sh TOOL: one file of each format version, as text and as bytes, is read by this build and
 # means what it meant; migrate changes the first line and nothing else.
 set -eu
 
@@ -9,7 +9,7 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' INT TERM
 
 fail() {
-	echo "test_migrate: $*" >&2
+	echo "test_versions: $*" >&2
 	exit 1
 }
 
@@ -59,4 +59,4 @@ status 2 "$tool" migrate "$scratch/nonsense.trace"
 status 0 "$tool" migrate --check "$scratch/old.trace"
 status 0 "$tool" migrate --check corpus/seed
 
-echo "test_migrate: passed"
+echo "test_versions: passed"
