@@ -785,6 +785,8 @@ void generate_trace(struct trace *trace, const struct machine_config *config, ui
 			make_op(&g, &op);
 		if (!nested)
 			host = op;
+		/* A heap may grow as far as the window. */
+		g.vast |= op.code == OP_brk && op.args[1] - HEAP_BASE > 64 * PAGE_SIZE;
 		DIFF_ASSERT(trace_add(trace, &op) == 0);
 	}
 }

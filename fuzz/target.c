@@ -94,25 +94,48 @@ void target_options_init(struct diff_options *options)
 /* ---- inputs -----------------------------------------------------------------------------------
  */
 
-/* Pages that OP brings in at once; *LOCKED: areas may be locked, so that growth does it as well. */
-static uint32_t brings_in(const struct op *op, bool *locked)
+/* What a trace may have mapped and locked so far. */
+struct footprint {
+	bool locked;     /* areas may be locked, so that growth brings pages in */
+	uint32_t mapped; /* pages, counting nothing as unmapped */
+};
+
+/* Pages that OP brings in at once. */
+static uint32_t brings_in(const struct op *op, struct footprint *footprint)
 {
-	if (op->code == OP_mmap && (op->args[5] & (OP_MAP_POPULATE | OP_MAP_LOCKED))) {
-		*locked |= op->args[5] & OP_MAP_LOCKED;
+	switch (op->code) {
+	case OP_mmap:
+		footprint->mapped += op->args[3];
+		if (!(op->args[5] & (OP_MAP_POPULATE | OP_MAP_LOCKED)))
+			return 0;
+		footprint->locked |= op->args[5] & OP_MAP_LOCKED;
 		return op->args[3];
+	case OP_mremap:
+		footprint->mapped += op->args[4];
+		return footprint->locked ? op->args[4] : 0;
+	case OP_brk:
+		footprint->mapped += op->args[1] / PAGE_SIZE;
+		return footprint->locked ? op->args[1] / PAGE_SIZE : 0;
+	case OP_mlock:
+		footprint->locked = true;
+		return op->args[2];
+	case OP_mlockall:
+		footprint->locked = true;
+		return footprint->mapped;
+	default:
+		return 0;
 	}
-	return op->code == OP_mremap && *locked ? op->args[4] : 0;
 }
 
 /* Cut TRACE before it fills the memory of a small machine by single ops: with every allocation
  * under reclaim, and a design among them that searches all page tables, that takes long. */
 static void cut_short(struct trace *trace)
 {
-	bool locked = false;
-	uint32_t pages = 0;
+	struct footprint footprint = {false, 0};
+	uint64_t pages = 0;
 
 	for (uint32_t i = 0; i < trace->nr_ops; i++) {
-		pages += brings_in(&trace->ops[i], &locked);
+		pages += brings_in(&trace->ops[i], &footprint);
 		if (pages > FUZZ_BRINGS_IN_MAX) {
 			trace->nr_ops = i;
 			return;

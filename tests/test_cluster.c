@@ -401,7 +401,8 @@ static void lockstep_holds(void **state)
 /* What an op returns that has to do with frames, and not with programs. */
 static bool is_about_frames(enum op_code code)
 {
-	return code == OP_evict || code == OP_swapout || code == OP_age || code == OP_reclaim;
+	return code == OP_evict || code == OP_swapout || code == OP_age || code == OP_reclaim ||
+	       code == OP_migrate || code == OP_writeback || code == OP_mkclean || code == OP_fdrop;
 }
 
 /* Whether a read of a page that can only be written succeeds depends on its being present. */
