@@ -83,6 +83,10 @@ static bool maps_file(const struct mm *mm, const struct address_space *file)
 		if (vma->mm == mm)
 			return true;
 	}
+	TAILQ_FOREACH (vma, &file->i_mmap_nonlinear, shared) {
+		if (vma->mm == mm)
+			return true;
+	}
 	return false;
 }
 

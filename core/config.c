@@ -133,12 +133,14 @@ FIELD(file_pages, uint32_t)
 FIELD(pool, enum pool_mode)
 FIELD(stop_on_refusal, bool)
 FIELD(counters, enum counters)
+FIELD(nonlinear, enum nonlinear)
 
 static const char *const splits[] = {"3:1", "2:2", "4:4", NULL};
 static const char *const eras[] = {"2.6.6", "2.6.7", NULL};
 static const char *const lines[] = {"32", "64", "128", NULL};
 static const char *const widths[] = {"full", "tiny", NULL};
 static const char *const pools[] = {"poison", "recycle", NULL};
+static const char *const nonlinears[] = {"exact", "cluster", NULL};
 
 /* Decimal digits and nothing else, at most MAX. */
 static bool parse_number(const char *text, uint32_t max, uint32_t *value)
@@ -267,6 +269,7 @@ static const struct setting settings[] = {
 	CHOICE("pool", pools, pool),
 	NUMBER("stop_on_refusal", 0, 1, stop_on_refusal),
 	CHOICE("counters", widths, counters),
+	CHOICE("nonlinear", nonlinears, nonlinear),
 };
 #define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
 

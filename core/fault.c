@@ -3,8 +3,9 @@
  *
  *   user_access      the hardware walk, and faults until it succeeds
  *   handle_mm_fault  by what the entry is:
- *     none, file       do_anonymous_page: zero page, or a fresh page
+ *     none             do_anonymous_page: zero page, or a fresh page
  *                      do_no_page: the file's page, or at once a private copy
+ *     file             do_file_page: the page that the entry names (nonlinear.c)
  *     swap             do_swap_page
  *     read-only        do_wp_page: reuse if the page is ours alone, else copy
  *
@@ -296,7 +297,8 @@ static int handle_pte_fault(const struct fault *f)
 {
 	if (pte_swap(f->entry))
 		return do_swap_page(f);
-	/* A file entry is where a nonlinear page was; areas here are linear. */
+	if (pte_file(f->entry))
+		return do_file_page(f->machine, f->vma, f->vpn, f->pte);
 	if (!pte_present(f->entry))
 		return do_no_page(f);
 	if (f->write && !pte_write(f->entry))

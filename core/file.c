@@ -31,6 +31,7 @@ static struct address_space *file_create(struct machine *machine, uint32_t id, e
 	file->kind = kind;
 	file->users = 1; /* its name, or who is about to map it */
 	TAILQ_INIT(&file->i_mmap);
+	TAILQ_INIT(&file->i_mmap_nonlinear);
 	TAILQ_INSERT_TAIL(&machine->file_list, file, link);
 	return file;
 }
@@ -81,6 +82,11 @@ struct address_space *shmem_create(struct machine *machine, uint32_t npages)
 void file_get(struct address_space *file)
 {
 	file->users++;
+}
+
+bool file_is_mapped(const struct address_space *file)
+{
+	return !TAILQ_EMPTY(&file->i_mmap) || !TAILQ_EMPTY(&file->i_mmap_nonlinear);
 }
 
 /* ---- the cache ------------------------------------------------------------------ */
@@ -341,20 +347,26 @@ static void sort_areas(struct vma **areas, uint32_t n)
 	}
 }
 
-/* The areas of FILE in that order; the array is the machine's. */
-static struct vma **sorted_areas(struct machine *machine, struct address_space *file, uint32_t *n)
+static uint32_t collect_areas(struct machine *machine, const struct vma_list *list, uint32_t n)
 {
 	struct vma *vma;
 
-	*n = 0;
-	TAILQ_FOREACH (vma, &file->i_mmap, shared) {
-		if (*n == machine->max_areas) {
+	TAILQ_FOREACH (vma, list, shared) {
+		if (n == machine->max_areas) {
 			machine->max_areas = machine->max_areas ? 2 * machine->max_areas : 64;
 			machine->areas = host_realloc(machine, machine->areas,
 						      machine->max_areas * sizeof(*machine->areas));
 		}
-		machine->areas[(*n)++] = vma;
+		machine->areas[n++] = vma;
 	}
+	return n;
+}
+
+/* The areas of FILE in that order; the array is the machine's. */
+static struct vma **sorted_areas(struct machine *machine, struct address_space *file, uint32_t *n)
+{
+	*n = collect_areas(machine, &file->i_mmap, 0);
+	*n = collect_areas(machine, &file->i_mmap_nonlinear, *n);
 	sort_areas(machine->areas, *n);
 	return machine->areas;
 }
@@ -367,7 +379,9 @@ static void unmap_area_range(struct machine *machine, struct vma *vma, uint32_t 
 	uint32_t from = vma->pgoff > first ? vma->pgoff : first;
 	uint32_t to = end < last ? (uint32_t)end : last;
 
-	if (from < to)
+	if (vma->flags & VM_NONLINEAR)
+		nonlinear_unmap_range(machine, vma, first, last);
+	else if (from < to)
 		(even_cows ? zap_range : zap_file_range)(machine, vma,
 							 vma->start + (from - vma->pgoff),
 							 vma->start + (to - vma->pgoff));
@@ -495,7 +509,7 @@ void file_put(struct machine *machine, struct address_space *file)
 	MM_ASSERT(file->users > 0);
 	if (--file->users)
 		return;
-	MM_ASSERT(TAILQ_EMPTY(&file->i_mmap));
+	MM_ASSERT(!file_is_mapped(file));
 	file_drop_range(machine, file, 0, UINT32_MAX);
 	radix_free(machine, &file->pages);
 	radix_free(machine, &file->store);

@@ -9,6 +9,7 @@
  *   cluster.c   the same for the other entries of a large page
  *   file.c      page cache, shmem, truncate, read(2)/write(2)
  *   punch.c     holes                writeback.c  msync, writing back, dropping
+ *   nonlinear.c remap_file_pages, file entries, cluster scans
  *   swap.c      areas, slots, swap cache, exclusivity
  *   swapoff.c   emptying an area; swapon, swapoff
  *   migrate.c   a page's content moves to another frame
@@ -264,6 +265,8 @@ int vma_split(struct machine *machine, struct vma *vma, uint32_t vpn, bool new_b
 /* Change bounds of a linked area, keeping i_mmap and backend in step. */
 void vma_set_bounds(struct machine *machine, struct vma *vma, uint32_t start, uint32_t end,
 		    uint32_t pgoff);
+/* Set VM_NONLINEAR, for good, and change to the file's other list. */
+void vma_make_nonlinear(struct machine *machine, struct vma *vma);
 /*
  * vma_merge: can pages [start, end) with FLAGS, FILE, PGOFF join their neighbours? Returns the
  * area that now covers them, or NULL with nothing changed. PREV: the area before start. The eight
@@ -353,6 +356,8 @@ void cluster_swapin(struct machine *machine, struct vma *vma, uint32_t vpn, stru
 struct address_space *file_by_number(struct machine *machine, uint32_t file); /* f0..f7 */
 struct address_space *shmem_create(struct machine *machine, uint32_t npages); /* or NULL */
 void file_get(struct address_space *file);
+/* Some area shows it. */
+bool file_is_mapped(const struct address_space *file);
 void file_put(struct machine *machine, struct address_space *file);
 /* The page that offset INDEX (in 4 KB) is in, with a reference, reading it in: 0, RES_BUS beyond
  * the end, -ENOMEM. The offset's own part of it is sub-page sub_of(INDEX). */
@@ -390,6 +395,19 @@ int file_read(struct machine *machine, struct address_space *file, uint32_t inde
 int file_write(struct machine *machine, struct address_space *file, uint32_t index, uint64_t token);
 void file_reset(struct machine *machine);
 void file_boot(struct machine *machine);
+
+/* ---- nonlinear.c ------------------------------------------------------------------- */
+
+/* A fault on PTE, which names an offset of the area's file: 0 (look again), RES_BUS, -ENOMEM. */
+int do_file_page(struct machine *machine, struct vma *vma, uint32_t vpn, struct ptep pte);
+/* Clear what VMA, which is nonlinear, shows of offsets [FIRST, LAST) of its file; entries that are
+ * not linear keep the offset. */
+void nonlinear_unmap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last);
+/* MADV_DONTNEED in VMA, which is nonlinear: pages go, offsets stay. */
+void nonlinear_dontneed(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last);
+/* 2.6.7 has not found all mappings of PAGE: age and unmap what is met in its file's nonlinear
+ * areas, until as many entries are gone as map PAGE. */
+void nonlinear_unmap_clusters(struct machine *machine, const struct page *page);
 
 /* ---- swap.c ----------------------------------------------------------------------- */
 
@@ -571,6 +589,7 @@ struct machine {
 
 	uint32_t committed_as;
 	bool in_reclaim;
+	bool left_to_clusters; /* the last walk did not look into nonlinear areas */
 	uint32_t lru_scan_seed;
 
 	const struct op *op; /* the one under way, or NULL */

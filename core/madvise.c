@@ -79,7 +79,10 @@ static int advise_vma(struct machine *machine, struct vma *vma, uint32_t first, 
 	case ADVICE_DONTNEED:
 		if (vma->flags & VM_LOCKED)
 			return -EINVAL;
-		zap_range(machine, vma, first, last);
+		if (vma->flags & VM_NONLINEAR)
+			nonlinear_dontneed(machine, vma, first, last);
+		else
+			zap_range(machine, vma, first, last);
 		return 0;
 	case ADVICE_WILLNEED:
 		return advise_willneed(machine, vma, first, last, budget);

@@ -98,13 +98,25 @@ static void change_all(struct machine *machine, struct mm *mm, bool lock)
 		(void)mlock_fixup(machine, &vma, vma->start, vma->end, flags_with_lock(vma, lock));
 }
 
+/* Areas that a design may or may not have joined fail alike: behind a page that lies beyond the end
+ * of the file, or may not be touched, all others do, too. Not so in nonlinear ones. */
+static int make_area_present(struct machine *machine, struct vma *vma)
+{
+	uint32_t first = vma->start, last = vma->end;
+	int err = 0;
+
+	if (!(vma->flags & VM_NONLINEAR))
+		return make_present(machine, vma->mm, first, last);
+	for (; first < last && err != -ENOMEM; first++)
+		err = make_present(machine, vma->mm, first, first + 1);
+	return err;
+}
+
 int op_mlockall(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
 	change_all(machine, mm, true);
-	/* Areas that a design may or may not have joined fail alike: behind a page that lies beyond
-	 * the end of the file, or may not be touched, all others do, too. */
 	for (struct vma *vma = mm->first; vma; vma = vma->next) {
-		if (make_present(machine, mm, vma->start, vma->end) == -ENOMEM)
+		if (make_area_present(machine, vma) == -ENOMEM)
 			break;
 	}
 	return 0;

@@ -121,6 +121,11 @@ static const struct op_word sflag_words[] = {
 	{"-", 0},  {"async", OP_MS_ASYNC}, {"invalidate", OP_MS_INVALIDATE}, {"sync", OP_MS_SYNC},
 	{NULL, 0},
 };
+static const struct op_word nflag_words[] = {
+	{"-", 0},
+	{"nonblock", OP_REMAP_NONBLOCK},
+	{NULL, 0},
+};
 static const struct op_word advice_words[] = {
 	{"normal", ADVICE_NORMAL},
 	{"random", ADVICE_RANDOM},
@@ -167,6 +172,7 @@ static const struct {
 			  no_words},
 	[OPERAND_SFLAGS] = {"msync flags", "words joined by a bar; `-` if there is none",
 			    sflag_words},
+	[OPERAND_NFLAGS] = {"remap_file_pages flags", "one word", nflag_words},
 };
 
 const struct op_word *op_words(enum operand_kind kind)

@@ -177,6 +177,8 @@ int try_to_unmap(struct machine *machine, struct page *page)
 	MM_ASSERT((page->flags & PG_SWAPCACHE) || page->mapping);
 	if (page->mapcount)
 		page_walk(machine, page, WALK_UNMAP, unmap_one, &refused);
+	if (page->mapcount && !refused && machine->left_to_clusters)
+		nonlinear_unmap_clusters(machine, page);
 	if (!page->mapcount)
 		return UNMAP_SUCCESS;
 	return refused ? UNMAP_FAIL : UNMAP_AGAIN;
@@ -215,7 +217,7 @@ static bool page_mapping_inuse(const struct page *page)
 {
 	if (page->mapcount || (page->flags & PG_SWAPCACHE))
 		return true;
-	return page->mapping && !TAILQ_EMPTY(&page->mapping->i_mmap);
+	return page->mapping && file_is_mapped(page->mapping);
 }
 
 /* shrink_list for one page, which the caller has isolated and holds. PAGE_FREE: the caller's

@@ -223,7 +223,8 @@ static bool check_entry(struct recount *r, const struct place *at, pte_t entry, 
 	if (pte_present(entry))
 		return check_present(r, at, entry, rss);
 	if (pte_file(entry))
-		return at->vma->file || bad_entry(r, at, "is a file offset, its area has no file");
+		return (at->vma->flags & VM_NONLINEAR) ||
+		       bad_entry(r, at, "is a file offset, its area is not nonlinear");
 	return count_slot(r, pte_to_swp(entry)) ||
 	       bad_entry(r, at, "names a swap slot that does not exist");
 }
@@ -389,18 +390,31 @@ static bool bad_file(struct recount *r, const struct address_space *file, const 
 	return wrong(r, "file %u: %s at %u", file->id, what, index);
 }
 
-static bool check_i_mmap(struct recount *r, const struct address_space *file)
+static bool check_i_mmap_list(struct recount *r, const struct address_space *file,
+			      const struct vma_list *list, uint32_t nonlinear, uint32_t *users)
 {
-	uint32_t users = 0;
 	struct vma *vma;
 
-	TAILQ_FOREACH (vma, &file->i_mmap, shared) {
+	TAILQ_FOREACH (vma, list, shared) {
 		if (vma->file != file)
 			return bad_file(r, file, "i_mmap has another file's area", vma->start);
 		if (RB_FIND(vma_tree, &vma->mm->vmas, vma) != vma)
 			return bad_file(r, file, "i_mmap has a dead area", vma->start);
-		users++;
+		if ((vma->flags & VM_NONLINEAR) != nonlinear)
+			return bad_file(r, file, "an area is on the wrong one of two lists",
+					vma->start);
+		++*users;
 	}
+	return true;
+}
+
+static bool check_i_mmap(struct recount *r, const struct address_space *file)
+{
+	uint32_t users = 0;
+
+	if (!check_i_mmap_list(r, file, &file->i_mmap, 0, &users) ||
+	    !check_i_mmap_list(r, file, &file->i_mmap_nonlinear, VM_NONLINEAR, &users))
+		return false;
 	r->file_areas -= users;
 	if (file->id < FILE_MAX && r->machine->files[file->id] == file)
 		users++;

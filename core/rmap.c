@@ -167,6 +167,17 @@ static enum rmap_answer visit_one(struct machine *machine, struct page *page, st
 	return answer;
 }
 
+/* Does entry P show PAGE where 2.6.7 would not look for it? */
+static bool is_left_to_clusters(struct machine *machine, const struct page *page, struct ptep p)
+{
+	const struct vma *vma;
+
+	if (machine->config.nonlinear != NONLINEAR_CLUSTER || (page->flags & PG_ANON))
+		return false;
+	vma = vma_at(machine, p.table->mm, ptep_vpn(p));
+	return vma && (vma->flags & VM_NONLINEAR);
+}
+
 static void log_census(struct machine *machine, const struct page *page, enum walk_reason why)
 {
 	struct ptep p = {NULL, 0};
@@ -175,7 +186,8 @@ static void log_census(struct machine *machine, const struct page *page, enum wa
 	event_log(machine, EVENT_WALK, (uint8_t)why, more ? p.table->mm->id : UINT16_MAX,
 		  more ? ptep_vpn(p) : 0, page->mapcount);
 	for (; more; more = census_next(machine, &p))
-		event_log(machine, EVENT_CENSUS, 0, p.table->mm->id, ptep_vpn(p), 0);
+		event_log(machine, EVENT_CENSUS, is_left_to_clusters(machine, page, p),
+			  p.table->mm->id, ptep_vpn(p), 0);
 }
 
 void page_walk(struct machine *machine, struct page *page, enum walk_reason why,
@@ -185,9 +197,16 @@ void page_walk(struct machine *machine, struct page *page, enum walk_reason why,
 
 	if (page_trylock_fails(machine, page))
 		return;
+	machine->left_to_clusters = false;
 	log_census(machine, page, why);
 	machine->rmap->walk(machine, page, visit_one, &walk);
-	event_log(machine, EVENT_WALK_END, 0, 0, 0, page->mapcount);
+	event_log(machine, EVENT_WALK_END, machine->left_to_clusters, 0, 0, page->mapcount);
+}
+
+bool rmap_leave_to_clusters(struct machine *machine)
+{
+	machine->left_to_clusters = machine->config.nonlinear == NONLINEAR_CLUSTER;
+	return machine->left_to_clusters;
 }
 
 /* ---- looking at page tables

@@ -210,6 +210,9 @@ static void add_file(struct machine_state *state, struct machine *machine,
 	add_store(state, machine, file);
 	TAILQ_FOREACH (vma, &file->i_mmap, shared)
 		add_area_name(vma, state);
+	machine_state_word(state, UINT64_MAX);
+	TAILQ_FOREACH (vma, &file->i_mmap_nonlinear, shared)
+		add_area_name(vma, state);
 	if (machine->rmap->file)
 		machine->rmap->file->each(file, add_area_name, state);
 }
@@ -221,7 +224,7 @@ static void add_area(struct machine_state *state, const struct vma *vma)
 {
 	machine_state_word(state, (uint64_t)vma->start << 32 | vma->end);
 	machine_state_word(state, (uint64_t)vma->flags << 32 | vma->pgoff);
-	machine_state_word(state, vma->anon);
+	machine_state_word(state, (uint64_t)vma->cursor << 1 | vma->anon);
 	add_file_id(state, vma->file);
 	machine_state_name(state, STATE_OBJECT, (uintptr_t)vma);
 	add_rmap_word(state, (uintptr_t)vma->rmap);

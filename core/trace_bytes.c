@@ -437,14 +437,15 @@ static uint32_t shortest_len(enum op_code code)
 /* May an op of this kind turn its length into as many pages? */
 static bool may_populate(enum op_code code)
 {
-	return code == OP_mmap || code == OP_mremap || code == OP_mlock;
+	return code == OP_mmap || code == OP_mremap || code == OP_mlock ||
+	       code == OP_remap_file_pages;
 }
 
 /* Is it the more interesting the less of an area it covers? */
 static bool wants_part(enum op_code code)
 {
 	return code == OP_munmap || code == OP_mprotect || code == OP_madvise || code == OP_mlock ||
-	       code == OP_munlock || code == OP_msync;
+	       code == OP_munlock || code == OP_msync || code == OP_remap_file_pages;
 }
 
 static struct operand read_len(const struct state *state, enum op_code code, uint32_t field)
@@ -488,7 +489,7 @@ static uint32_t write_len_full(struct writer *out, struct operand operand)
 	return LEN_BYTE + bytes - 1;
 }
 
-/* mremap's and msync's flags are their bits, a file is its number. */
+/* mremap's, msync's and remap_file_pages' flags are their bits, a file is its number. */
 static struct operand read_plain(const struct state *state, enum op_code code, uint32_t field)
 {
 	return plain(field);
@@ -618,6 +619,7 @@ static const struct field fields[] = {
 	[OPERAND_PROT] = {4, 16, read_prot, guess_plain, NULL, NULL},
 	[OPERAND_RFLAGS] = {3, 8, read_plain, guess_plain, NULL, NULL},
 	[OPERAND_SFLAGS] = {3, 8, read_plain, guess_plain, NULL, NULL},
+	[OPERAND_NFLAGS] = {1, 2, read_plain, guess_plain, NULL, NULL},
 	[OPERAND_FILE] = {3, 8, read_plain, guess_plain, NULL, NULL},
 	[OPERAND_ADVICE] = {3, 8, read_advice, guess_plain, NULL, NULL},
 	[OPERAND_MFLAGS] = {4, MFLAGS_ESCAPE, read_mflags, guess_mflags, read_mflags_full,
@@ -626,8 +628,8 @@ static const struct field fields[] = {
 			   write_pgoff_full},
 	[OPERAND_SWAP] = {4, AREA_ESCAPE, read_area, guess_area, read_area_full, write_area_full},
 };
-_Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 7 && OP_MS_MASK == 7 && FILE_MAX == 8 &&
-		       NR_ADVICE <= 8,
+_Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 7 && OP_MS_MASK == 7 && OP_REMAP_MASK == 1 &&
+		       FILE_MAX == 8 && NR_ADVICE <= 8,
 	       "fields without an escape hold every value");
 
 /* ---- ops ---------------------------------------------------------------------------------- */
@@ -665,7 +667,7 @@ _Static_assert(NR_OPS <= CODE_COMMON, "every op has a code of its own");
 static const uint8_t common_ops[] = {
 	OP_mmap,  OP_write,   OP_read,   OP_fork,   OP_mmap,    OP_write,    OP_swapout,
 	OP_mmap,  OP_munmap,  OP_write,  OP_mremap, OP_mmap,    OP_read,     OP_evict,
-	OP_write, OP_reclaim, OP_mremap, OP_read,   OP_swapout, OP_mprotect,
+	OP_write, OP_reclaim, OP_mremap, OP_read,   OP_swapout, OP_mprotect, OP_remap_file_pages,
 };
 
 static uint32_t code_of(uint32_t byte)
@@ -932,10 +934,22 @@ static bool encode_cluster(const struct machine_config *config, uint32_t n, uint
 	return n == 0 && config->cluster;
 }
 
+static void decode_nonlinear(struct machine_config *config, uint32_t value)
+{
+	config->nonlinear = into_range(value, NONLINEAR_EXACT, NONLINEAR_CLUSTER);
+}
+
+static bool encode_nonlinear(const struct machine_config *config, uint32_t n, uint32_t *value)
+{
+	*value = config->nonlinear;
+	return n == 0 && config->nonlinear != NONLINEAR_EXACT;
+}
+
 static const struct extension extensions[] = {
 	{decode_area, encode_area},
 	{decode_counters, encode_counters},
 	{decode_cluster, encode_cluster},
+	{decode_nonlinear, encode_nonlinear},
 };
 #define NR_EXTENSIONS (sizeof(extensions) / sizeof(extensions[0]))
 

@@ -115,6 +115,7 @@ static void put_operand(struct text *text, const struct op *op, uint32_t i)
 	case OPERAND_MFLAGS:
 	case OPERAND_RFLAGS:
 	case OPERAND_SFLAGS:
+	case OPERAND_NFLAGS:
 		put_flags(text, kind, value, "|");
 		break;
 	case OPERAND_ADVICE:

@@ -319,6 +319,21 @@ static int parse_prot(struct parser *parser, struct word word, struct operand *o
 	return 0;
 }
 
+/* What may stand in place of flags of KIND that are none. */
+static const char *flag_names(enum operand_kind kind)
+{
+	switch (kind) {
+	case OPERAND_MFLAGS:
+		return "private, shared, anon, fixed, populate, locked, growsdown or noreserve";
+	case OPERAND_SFLAGS:
+		return "sync, async, invalidate or -";
+	case OPERAND_NFLAGS:
+		return "nonblock or -";
+	default:
+		return "maymove, fixed, dontunmap or -";
+	}
+}
+
 static int parse_flags(struct parser *parser, struct word word, struct operand *operand)
 {
 	bool private = false;
@@ -331,14 +346,8 @@ static int parse_flags(struct parser *parser, struct word word, struct operand *
 		uint32_t bit;
 
 		if (!find_word(operand->kind, flag, &bit))
-			return bad_operand(
-				parser, operand, flag.n ? flag : word,
-				operand->kind == OPERAND_MFLAGS
-					? "private, shared, anon, fixed, populate, locked, "
-					  "growsdown or noreserve"
-				: operand->kind == OPERAND_SFLAGS
-					? "sync, async, invalidate or -"
-					: "maymove, fixed, dontunmap or -");
+			return bad_operand(parser, operand, flag.n ? flag : word,
+					   flag_names(operand->kind));
 		if (bit ? operand->value & bit : private)
 			return bad_operand(parser, operand, word,
 					   "a set of flags: one comes twice");
@@ -367,7 +376,7 @@ static parse_operand_fn *const parse_operand[] = {
 	[OPERAND_RFLAGS] = parse_flags, [OPERAND_ADVICE] = parse_advice,
 	[OPERAND_FILE] = parse_slot,    [OPERAND_PGOFF] = parse_number,
 	[OPERAND_COUNT] = parse_number, [OPERAND_SWAP] = parse_slot,
-	[OPERAND_SFLAGS] = parse_flags,
+	[OPERAND_SFLAGS] = parse_flags, [OPERAND_NFLAGS] = parse_flags,
 };
 
 /* Operand I of OP from WORD. */

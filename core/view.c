@@ -109,6 +109,23 @@ bool machine_view_area(struct machine *machine, uint32_t proc, uint32_t vpn, str
 	return true;
 }
 
+uint32_t machine_view_pgoff(struct machine *machine, uint32_t proc, uint32_t vpn)
+{
+	struct mm *mm = proc_mm(machine, proc);
+	struct vma *vma = mm ? vma_at(machine, mm, vpn) : NULL;
+	struct ptep p = mm ? pte_lookup(mm, vpn) : (struct ptep){NULL, 0};
+	pte_t entry = p.table ? ptep_get(p) : 0;
+
+	if (pte_file(entry))
+		return pte_to_pgoff(entry);
+	if (vma && (vma->flags & VM_NONLINEAR) && pte_present(entry)) {
+		const struct page *page = pfn_to_page(machine, pte_pfn(entry));
+
+		return page->index + page_sub(page, entry);
+	}
+	return vma ? vma_index_of_vpn(vma, vpn) : 0;
+}
+
 bool machine_one_area(struct machine *machine, uint32_t proc, uint32_t vpn, uint32_t npages)
 {
 	struct area_view area;

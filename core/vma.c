@@ -16,7 +16,8 @@
  *                                PPPXXAAAAA          -> PPPPPAAAAA 5   P grows up into A
  *
  * Boundaries move under vma_detach/vma_attach, so that designs which sort areas keep up, and the
- * file side of the design (rmap_file.h) is told in the same way.
+ * file side of the design (rmap_file.h) is told in the same way. So does an area that becomes
+ * nonlinear: it leaves the file side and changes to another list of its file.
  *
  * The design may need memory to merge, and not get it. Then the areas stay as they are: it is
  * always asked before anything changes, and where two areas would be swallowed, one of them may be.
@@ -125,20 +126,26 @@ static void file_side_remove(struct machine *machine, struct vma *vma)
 		side->remove(vma->file, vma);
 }
 
+/* The list of its file's areas that VMA is on. */
+static struct vma_list *file_list_of(const struct vma *vma)
+{
+	return vma->flags & VM_NONLINEAR ? &vma->file->i_mmap_nonlinear : &vma->file->i_mmap;
+}
+
 /* VMA joins the areas of its file, after TWIN, if that is not NULL. */
 static void i_mmap_insert(struct machine *machine, struct vma *vma, struct vma *twin)
 {
 	if (twin)
-		TAILQ_INSERT_AFTER(&vma->file->i_mmap, twin, vma, shared);
+		TAILQ_INSERT_AFTER(file_list_of(vma), twin, vma, shared);
 	else
-		TAILQ_INSERT_TAIL(&vma->file->i_mmap, vma, shared);
+		TAILQ_INSERT_TAIL(file_list_of(vma), vma, shared);
 	file_side_insert(machine, vma, twin);
 }
 
 static void i_mmap_remove(struct machine *machine, struct vma *vma)
 {
 	file_side_remove(machine, vma);
-	TAILQ_REMOVE(&vma->file->i_mmap, vma, shared);
+	TAILQ_REMOVE(file_list_of(vma), vma, shared);
 }
 
 /* ---- insertion and removal --------------------------------------------------------- */
@@ -226,6 +233,19 @@ void vma_set_bounds(struct machine *machine, struct vma *vma, uint32_t start, ui
 		machine->rmap->vma_attach(machine, vma);
 }
 
+void vma_make_nonlinear(struct machine *machine, struct vma *vma)
+{
+	if (vma->flags & VM_NONLINEAR)
+		return;
+	if (machine->rmap->vma_detach)
+		machine->rmap->vma_detach(machine, vma);
+	i_mmap_remove(machine, vma);
+	vma->flags |= VM_NONLINEAR;
+	i_mmap_insert(machine, vma, NULL);
+	if (machine->rmap->vma_attach)
+		machine->rmap->vma_attach(machine, vma);
+}
+
 static void set_end(struct machine *machine, struct vma *vma, uint32_t end)
 {
 	vma_set_bounds(machine, vma, vma->start, end, vma->pgoff);
@@ -295,7 +315,7 @@ bool vmas_mergeable(const struct machine *machine, const struct vma *a, const st
 	if (a->end != b->start || a->flags != b->flags || a->file != b->file)
 		return false;
 	/* How far a stack may grow depends on its size: that must not be the design's choice. */
-	if (a->flags & (VM_NONLINEAR | VM_GROWSDOWN))
+	if (a->flags & VM_GROWSDOWN)
 		return false;
 	if ((a->file || !rmap->anon_pgoff_free) && a->pgoff + (a->end - a->start) != b->pgoff)
 		return false;

@@ -7,17 +7,50 @@
  */
 #include "internal.h"
 
-static void add_area(struct diff *diff, size_t n, const struct area_view *area)
+static void add_area(struct diff *diff, size_t n, const struct model_area *area)
 {
 	size_t max = diff->max_areas;
-	int file = area->file;
 
 	diff->areas = diff_grow(diff->areas, &max, n + 1, sizeof(*diff->areas));
 	diff->max_areas = (uint32_t)max;
-	if (file >= FILE_MAX)
-		file = -2; /* shared anonymous memory */
-	diff->areas[n] =
-		(struct model_area){area->start, area->end, area->flags, file, area->pgoff};
+	diff->areas[n] = *area;
+}
+
+/* The end of the pages from AREA's start on that show their object's pages in a row; sets its
+ * pgoff. */
+static uint32_t run_of_pages(struct machine *machine, uint32_t proc, struct model_area *area)
+{
+	uint32_t vpn = area->start, shown;
+
+	area->pgoff = machine_view_pgoff(machine, proc, vpn);
+	for (vpn++; vpn < area->end; vpn++) {
+		shown = machine_view_pgoff(machine, proc, vpn);
+		if (shown - area->pgoff != vpn - area->start)
+			break;
+	}
+	return vpn;
+}
+
+/* Add VIEW, a nonlinear area as several. Returns how many there are now. */
+static size_t add_areas(struct diff *diff, size_t n, uint32_t proc, const struct area_view *view)
+{
+	struct model_area area = {
+		.start = view->start,
+		.end = view->end,
+		.vm_flags = view->flags,
+		.file = view->file >= FILE_MAX ? -2 : view->file, /* -2: shared anonymous memory */
+		.pgoff = view->pgoff,
+		.linear = view->pgoff};
+
+	while (area.start < view->end) {
+		area.end = view->end;
+		if (view->flags & VM_NONLINEAR)
+			area.end = run_of_pages(diff->reference->machine, proc, &area);
+		add_area(diff, n++, &area);
+		area.linear += area.end - area.start;
+		area.start = area.end;
+	}
+	return n;
 }
 
 static void adopt(struct diff *diff)
@@ -31,7 +64,7 @@ static void adopt(struct diff *diff)
 	for (; vpn < last && machine_view_area(machine, proc, vpn, &area); vpn = area.end) {
 		if (area.start >= last)
 			break;
-		add_area(diff, n++, &area);
+		n = add_areas(diff, n, proc, &area);
 	}
 	model_adopt(diff->model, diff->areas, n);
 }

@@ -6,7 +6,8 @@
  *   twice   it showed one entry two times
  *   stale   it showed an entry that does not map the page
  *
- * A walk may end early if the visitor said STOP, or once nothing maps the page any more.
+ * A walk may end early if the visitor said STOP, or once nothing maps the page any more. One that
+ * says that it left nonlinear areas out (nonlinear=cluster) is excused for the entries there.
  */
 #include <inttypes.h>
 
@@ -51,6 +52,8 @@ static bool report(struct diff *diff, const struct subject *s, const struct segm
 /* Sort WALK's events into census and visits. STOPPED: a subset of the census will do. */
 static void collect(struct diff *diff, const struct segment *walk, bool *stopped)
 {
+	bool clusters = walk->event[walk->n - 1].aux, excused = false;
+
 	diff->census.n = diff->visits.n = 0;
 	*stopped = false;
 	for (size_t i = 0; i < walk->n; i++) {
@@ -58,7 +61,10 @@ static void collect(struct diff *diff, const struct segment *walk, bool *stopped
 
 		switch (event->kind) {
 		case EVENT_CENSUS:
-			keys_add(&diff->census, key_of(event));
+			if (clusters && event->aux)
+				excused = true;
+			else
+				keys_add(&diff->census, key_of(event));
 			break;
 		case EVENT_VISIT:
 			*stopped |= event->aux == RMAP_STOP;
@@ -74,6 +80,8 @@ static void collect(struct diff *diff, const struct segment *walk, bool *stopped
 	}
 	keys_sort(&diff->census);
 	keys_sort(&diff->visits);
+	if (excused)
+		excuse_count(diff, EXCUSE_CLUSTERS);
 }
 
 static bool check_walk(struct diff *diff, const struct subject *s, const struct segment *walk)

@@ -171,6 +171,11 @@ static enum coverage_removed removed_by(enum op_code code)
 	case OP_exit:
 	case OP_exec:
 		return COVERAGE_REMOVED_EXIT;
+	case OP_evict:
+	case OP_swapout:
+	case OP_reclaim:
+	case OP_migrate:
+		return removed_by_walk(code); /* a cluster scan after it */
 	default:
 		return COVERAGE_REMOVED_MUNMAP;
 	}

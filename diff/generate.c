@@ -57,6 +57,7 @@ static void seed_random(struct random *random, uint64_t seed)
 /* What a process has in the window, as far as one can know without running the trace. */
 struct guess {
 	uint32_t mapped, present, usable; /* usable: may be read and written */
+	uint32_t shared;                  /* of mapped, what is shared */
 };
 
 /* What a trace being made is like. Rates are out of 256. */
@@ -99,7 +100,7 @@ static const uint8_t weights[NR_OPS] = {
 	[OP_age] = 4,      [OP_reclaim] = 3,    [OP_mlock] = 3,    [OP_munlock] = 3,
 	[OP_mlockall] = 1, [OP_munlockall] = 1, [OP_msync] = 2,    [OP_writeback] = 2,
 	[OP_mkclean] = 4,  [OP_fdrop] = 2,      [OP_fpunch] = 2,   [OP_swapon] = 1,
-	[OP_swapoff] = 2,  [OP_clone_vm] = 3,   [OP_migrate] = 6,
+	[OP_swapoff] = 2,  [OP_clone_vm] = 3,   [OP_migrate] = 6,  [OP_remap_file_pages] = 6,
 };
 
 /* Switch some ops off, weight the rest between once and sixteen times, and deal the cards. Rounding
@@ -303,6 +304,8 @@ static uint32_t make_operand(struct generator *g, struct op *op, int i, enum ope
 		return make_mflags(g);
 	case OPERAND_RFLAGS:
 		return make_rflags(g);
+	case OPERAND_NFLAGS:
+		return below(g, 4) == 0 ? OP_REMAP_NONBLOCK : 0;
 	case OPERAND_ADVICE:
 		return below(g, 3) == 0 ? ADVICE_DONTNEED : below(g, NR_ADVICE);
 	case OPERAND_FILE:
@@ -428,6 +431,7 @@ static void mend_mmap(struct generator *g, struct op *op)
 	pages = pages_at(g, op, 2, op->args[3]);
 	guess->mapped |= pages;
 	guess->present &= ~pages;
+	guess->shared = flags & OP_MAP_SHARED ? guess->shared | pages : guess->shared & ~pages;
 	note_prot(guess, pages, op->args[4]);
 	if (flags & (OP_MAP_POPULATE | OP_MAP_LOCKED))
 		guess->present |= pages;
@@ -444,6 +448,7 @@ static void mend_munmap(struct generator *g, struct op *op)
 		guess->mapped &= ~pages;
 		guess->present &= ~pages;
 		guess->usable &= ~pages;
+		guess->shared &= ~pages;
 	}
 }
 
@@ -460,7 +465,7 @@ static uint32_t moved(uint32_t set, uint32_t first, uint32_t to, uint32_t n)
 static void note_move(struct generator *g, struct guess *guess, const struct op *op)
 {
 	uint32_t old = pages_at(g, op, 2, op->args[3]), new = pages_at(g, op, 6, op->args[4]);
-	uint32_t from, to, present = 0, usable = 0;
+	uint32_t from, to, present = 0, usable = 0, shared = 0;
 
 	if (!old || (guess->mapped & old) != old)
 		return;
@@ -469,12 +474,14 @@ static void note_move(struct generator *g, struct guess *guess, const struct op 
 		to = (uint32_t)__builtin_ctz(new);
 		present = moved(guess->present & old, from, to, op->args[3]) & new;
 		usable = guess->usable >> from & 1 ? new : 0;
+		shared = guess->shared >> from & 1 ? new : 0;
 	}
 	if (!(op->args[5] & OP_MREMAP_DONTUNMAP))
 		guess->mapped &= ~old;
 	guess->mapped |= new;
 	guess->present = (guess->present & ~(old | new)) | present;
 	guess->usable = (guess->usable & ~(old | new)) | usable;
+	guess->shared = (guess->shared & ~(old | new)) | shared;
 }
 
 static void mend_mremap(struct generator *g, struct op *op)
@@ -660,16 +667,70 @@ static void mend_mlockall(struct generator *g, struct op *op)
 	g->locked |= !g->vast;
 }
 
+/* A shared mapping of a file of few pages: that is where it does something. Without one, make one.
+ */
+static void mend_remap(struct generator *g, struct op *op)
+{
+	struct guess *guess = guess_of(g, op->args[0]);
+	uint32_t pages;
+
+	if (!guess)
+		return;
+	if (!guess->shared) {
+		op->code = OP_mmap;
+		set_arg(op, 1, REGION_NONE);
+		set_arg(op, 2, window_addr(g));
+		set_arg(op, 3, 1 + below(g, g->window));
+		set_arg(op, 4, OP_PROT_READ | OP_PROT_WRITE);
+		set_arg(op, 5, OP_MAP_SHARED | OP_MAP_FIXED | (below(g, 4) ? 0 : OP_MAP_ANON));
+		set_arg(op, 6, below(g, 3));
+		set_arg(op, 7, below(g, 4) ? 0 : make_operand(g, op, 7, OPERAND_PGOFF));
+		mend_mmap(g, op);
+		return;
+	}
+	aim(g, op, 1, guess->shared, 240);
+	pages = pages_at(g, op, 1, g->window) & guess->shared;
+	/* Not across the end of what is shared from there on. */
+	if (pages && !chance(g, g->wild)) {
+		uint32_t run = pages >> __builtin_ctz(pages);
+		uint32_t room = ~run ? (uint32_t)__builtin_ctz(~run) : WINDOW_MAX;
+
+		if (op->args[2] > room)
+			op->args[2] = 1 + below(g, room);
+	}
+	bring_in_little(op, 2);
+	/* Not beyond the end of the file, as far as that is known. */
+	if (op->args[2] <= g->config->file_pages && !chance(g, g->wild))
+		set_arg(op, 3, below(g, g->config->file_pages - op->args[2] + 1));
+	pages = pages_at(g, op, 1, op->args[2]) & guess->mapped;
+	guess->present |= op->args[4] & OP_REMAP_NONBLOCK ? 0 : pages;
+}
+
 typedef void mend_fn(struct generator *g, struct op *op);
 static mend_fn *const mend[NR_OPS] = {
-	[OP_mmap] = mend_mmap,         [OP_munmap] = mend_munmap,     [OP_mremap] = mend_mremap,
-	[OP_brk] = mend_brk,           [OP_fork] = mend_fork,         [OP_exec] = mend_exec,
-	[OP_exit] = mend_exit,         [OP_read] = mend_access,       [OP_write] = mend_access,
-	[OP_evict] = mend_evict,       [OP_swapout] = mend_evict,     [OP_age] = mend_age,
-	[OP_mprotect] = mend_mprotect, [OP_madvise] = mend_madvise,   [OP_swapon] = mend_swapon,
-	[OP_swapoff] = mend_swapoff,   [OP_mlock] = mend_mlock,       [OP_munlock] = mend_range,
-	[OP_msync] = mend_range,       [OP_mlockall] = mend_mlockall, [OP_clone_vm] = mend_clone_vm,
+	[OP_mmap] = mend_mmap,
+	[OP_munmap] = mend_munmap,
+	[OP_mremap] = mend_mremap,
+	[OP_brk] = mend_brk,
+	[OP_fork] = mend_fork,
+	[OP_exec] = mend_exec,
+	[OP_exit] = mend_exit,
+	[OP_read] = mend_access,
+	[OP_write] = mend_access,
+	[OP_evict] = mend_evict,
+	[OP_swapout] = mend_evict,
+	[OP_age] = mend_age,
+	[OP_mprotect] = mend_mprotect,
+	[OP_madvise] = mend_madvise,
+	[OP_swapon] = mend_swapon,
+	[OP_swapoff] = mend_swapoff,
+	[OP_mlock] = mend_mlock,
+	[OP_munlock] = mend_range,
+	[OP_msync] = mend_range,
+	[OP_mlockall] = mend_mlockall,
+	[OP_clone_vm] = mend_clone_vm,
 	[OP_migrate] = mend_evict,
+	[OP_remap_file_pages] = mend_remap,
 };
 
 /* ---- traces

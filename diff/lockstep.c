@@ -86,9 +86,12 @@ void diff_destroy(struct diff *diff)
 void diff_begin(struct diff *diff, const struct machine_config *config)
 {
 	diff->config = *config;
-	/* Who is asked before the first refusal is the design's choice: side by side, ask all. */
-	if (diff->nr > 1)
+	/* Who is asked before the first refusal, and whether nonlinear mappings are searched for,
+	 * is the design's choice: side by side, ask all, and search. */
+	if (diff->nr > 1) {
 		diff->config.stop_on_refusal = false;
+		diff->config.nonlinear = NONLINEAR_EXACT;
+	}
 	FOR_EACH_SUBJECT (diff, s) {
 		machine_reconfigure(s->machine, &diff->config);
 		s->alone = false;

@@ -30,6 +30,7 @@ void model_destroy(struct model *model)
 	for (i = 0; i < PROC_MAX; i++) {
 		free(model->space[i].area);
 		free(model->space[i].tokens.ref);
+		free(model->space[i].shown.ref);
 	}
 	for (i = 0; i < model->max_objects; i++)
 		free(model->object[i].tokens.ref);
@@ -60,6 +61,7 @@ void model_reset(struct model *model, const struct machine_config *config)
 		space->brk = BRK_START;
 		space->n = 0;
 		space->tokens.n = 0;
+		space->shown.n = 0;
 	}
 	objects_reset(model);
 }
@@ -174,13 +176,14 @@ static enum growth growth_of(const struct space *space, uint32_t i, uint32_t vpn
 }
 
 /* The signal that an access to VPN of AREA raises; 0: none. */
-static int signal_of(const struct model *model, const struct area *area, uint32_t vpn, bool write)
+static int signal_of(const struct model *model, const struct space *space, const struct area *area,
+		     uint32_t vpn, bool write)
 {
 	uint32_t needed = write ? OP_PROT_WRITE : OP_PROT_READ | OP_PROT_EXEC;
 
 	if (!area || !(area->attr & needed))
 		return RES_SEGV;
-	return area_beyond_end(model, area, vpn) ? RES_BUS : 0;
+	return area_beyond_end(model, space, area, vpn) ? RES_BUS : 0;
 }
 
 /* Make the stack grow if the access at VPN asks for it, and find the area there. */
@@ -231,10 +234,11 @@ static enum model_verdict settle(const struct judge *judge, const struct area *a
 {
 	struct model *model = judge->model;
 	struct tokens *tokens = &judge->space->tokens;
-	uint64_t seen = judge->actual->token, beneath = area_beneath(model, area, vpn);
+	uint64_t seen = judge->actual->token,
+		 beneath = area_beneath(model, judge->space, area, vpn);
 
 	if (area->attr & AREA_SHARED) {
-		object_write(model, area->object, area->pgoff + (vpn - area->start), seen);
+		object_write(model, area->object, area_pgoff(model, judge->space, area, vpn), seen);
 	} else if (content == TOKEN_UNKNOWN) {
 		/* The page of a file may still be the file's own. */
 		tokens_set(&model->pool, tokens, vpn,
@@ -266,7 +270,7 @@ static enum model_verdict see(const struct judge *judge, const struct area *area
 static enum model_verdict see_write_only(const struct judge *judge, const struct area *area,
 					 uint32_t vpn)
 {
-	if (judge->actual->err || area_beyond_end(judge->model, area, vpn)) {
+	if (judge->actual->err || area_beyond_end(judge->model, judge->space, area, vpn)) {
 		enum model_verdict verdict = must_fail(judge, RES_SEGV, 0);
 
 		if (verdict == MODEL_AGREES)
@@ -287,7 +291,7 @@ static enum model_verdict step_read(const struct judge *judge)
 	if (out_of_memory(judge))
 		return access_failed(judge, vpn);
 	area = area_for_access(judge, vpn);
-	signal = signal_of(judge->model, area, vpn, false);
+	signal = signal_of(judge->model, judge->space, area, vpn, false);
 	if (signal == RES_SEGV && area && area->attr & OP_PROT_WRITE)
 		return see_write_only(judge, area, vpn);
 	if (signal)
@@ -307,11 +311,12 @@ static enum model_verdict step_write(const struct judge *judge)
 	if (out_of_memory(judge))
 		return access_failed(judge, vpn);
 	area = area_for_access(judge, vpn);
-	signal = signal_of(model, area, vpn, true);
+	signal = signal_of(model, judge->space, area, vpn, true);
 	if (signal)
 		return access_refused(judge, vpn, signal);
 	if (area->attr & AREA_SHARED)
-		object_write(model, area->object, area->pgoff + (vpn - area->start), token);
+		object_write(model, area->object, area_pgoff(model, judge->space, area, vpn),
+			     token);
 	else
 		tokens_set(&model->pool, &judge->space->tokens, vpn, token);
 	return must_succeed(judge);
@@ -373,9 +378,8 @@ static step_fn *const steps[NR_OPS] = {
 	[OP_msync] = step_msync,       [OP_writeback] = step_file,
 	[OP_mkclean] = step_file,      [OP_fdrop] = step_file,
 	[OP_fpunch] = step_fpunch,     [OP_migrate] = step_evict,
-
 	[OP_swapon] = step_swapon,     [OP_swapoff] = step_swapoff,
-	[OP_clone_vm] = step_clone_vm,
+	[OP_clone_vm] = step_clone_vm, [OP_remap_file_pages] = step_remap_file_pages,
 };
 
 /* fork and clone_vm may find their parent dead or their child's slot taken. */
@@ -423,9 +427,9 @@ int model_peek(const struct model *model, uint32_t proc, uint32_t vpn, uint64_t 
 		stack.start = vpn;
 		area = &stack;
 	}
-	signal = signal_of(model, area, vpn, false);
+	signal = signal_of(model, space, area, vpn, false);
 	if (signal == RES_SEGV && area && area->attr & OP_PROT_WRITE)
-		signal = signal_of(model, area, vpn, true);
+		signal = signal_of(model, space, area, vpn, true);
 	if (signal)
 		return signal;
 	*token = area_content(model, space, area, vpn);
@@ -435,13 +439,13 @@ int model_peek(const struct model *model, uint32_t proc, uint32_t vpn, uint64_t 
 bool model_file_page(const struct model *model, uint32_t proc, uint32_t vpn, uint32_t *file,
 		     uint32_t *pgoff)
 {
-	const struct area *area =
-		is_alive(model, proc) ? space_area(&model->space[proc], vpn) : NULL;
+	const struct space *space = is_alive(model, proc) ? model->of[proc] : NULL;
+	const struct area *area = space ? space_area(space, vpn) : NULL;
 
 	if (!area || area->object >= FILE_MAX)
 		return false;
 	*file = area->object;
-	*pgoff = area->pgoff + (vpn - area->start);
+	*pgoff = area_pgoff(model, space, area, vpn);
 	return true;
 }
 

@@ -87,22 +87,19 @@ void object_write(struct model *model, uint32_t number, uint32_t pgoff, uint64_t
 	tokens_set(&model->pool, &model->object[number].tokens, pgoff, token);
 }
 
-static uint32_t area_pgoff(const struct area *area, uint32_t vpn)
-{
-	return area->pgoff + (vpn - area->start);
-}
-
-bool area_beyond_end(const struct model *model, const struct area *area, uint32_t vpn)
+bool area_beyond_end(const struct model *model, const struct space *space, const struct area *area,
+		     uint32_t vpn)
 {
 	return area->object != OBJECT_NONE &&
-	       area_pgoff(area, vpn) >= model->object[area->object].size;
+	       area_pgoff(model, space, area, vpn) >= model->object[area->object].size;
 }
 
-uint64_t area_beneath(const struct model *model, const struct area *area, uint32_t vpn)
+uint64_t area_beneath(const struct model *model, const struct space *space, const struct area *area,
+		      uint32_t vpn)
 {
 	if (area->object == OBJECT_NONE)
 		return 0;
-	return object_read(model, area->object, area_pgoff(area, vpn));
+	return object_read(model, area->object, area_pgoff(model, space, area, vpn));
 }
 
 uint64_t area_content(const struct model *model, const struct space *space, const struct area *area,
@@ -112,7 +109,7 @@ uint64_t area_content(const struct model *model, const struct space *space, cons
 
 	if (!(area->attr & AREA_SHARED) && tokens_get(&model->pool, &space->tokens, vpn, &token))
 		return token;
-	return area_beneath(model, area, vpn);
+	return area_beneath(model, space, area, vpn);
 }
 
 void area_maybe_copied(struct model *model, struct space *space, const struct area *area,
@@ -123,10 +120,10 @@ void area_maybe_copied(struct model *model, struct space *space, const struct ar
 
 	if (area->attr & AREA_SHARED || area->object == OBJECT_NONE)
 		return;
-	for (vpn = first; vpn < last && !area_beyond_end(model, area, vpn); vpn++) {
+	for (vpn = first; vpn < last && !area_beyond_end(model, space, area, vpn); vpn++) {
 		if (!tokens_get(&model->pool, &space->tokens, vpn, &token))
 			tokens_set(&model->pool, &space->tokens, vpn,
-				   area_beneath(model, area, vpn) | TOKEN_MAYBE);
+				   area_beneath(model, space, area, vpn) | TOKEN_MAYBE);
 	}
 }
 

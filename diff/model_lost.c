@@ -37,7 +37,7 @@ static void find_shared(struct model *model, const struct space *space,
 	} else if (model->lost.object != OBJECT_NONE && model->lost.object >= FILE_MAX) {
 		area->object = model->lost.object;
 	} else {
-		area->object = object_new(model, seen->pgoff + (seen->end - seen->start));
+		area->object = object_new(model, seen->linear + (seen->end - seen->start));
 		model->object[area->object].opaque = true;
 	}
 }
@@ -57,7 +57,7 @@ static struct area area_seen(struct model *model, const struct space *space,
 	else if (seen->file != -1)
 		find_shared(model, space, seen, &area);
 	if (area.object != OBJECT_NONE)
-		area.pgoff = seen->pgoff + (first - seen->start);
+		area.pgoff = seen->linear + (first - seen->start);
 	return area;
 }
 
@@ -88,6 +88,20 @@ static void keep_contents(struct model *model, struct space *space, const struct
 	tokens_clear(&model->pool, &space->tokens, done, new->end);
 }
 
+/* Which pages of their objects the pages in [first, last) show. */
+static void adopt_shown(struct model *model, struct space *space, uint32_t first, uint32_t last,
+			const struct model_area *seen, size_t n)
+{
+	tokens_clear(&model->pool, &space->shown, first, last);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t from = seen[i].start > first ? seen[i].start : first;
+		uint32_t to = seen[i].end < last ? seen[i].end : last;
+
+		if (from < to && seen[i].pgoff != seen[i].linear)
+			space_show(model, space, from, to, seen[i].pgoff + (from - seen[i].start));
+	}
+}
+
 static void adopt_range(struct model *model, struct space *space, uint32_t first, uint32_t last,
 			const struct model_area *seen, size_t n)
 {
@@ -109,6 +123,7 @@ static void adopt_range(struct model *model, struct space *space, uint32_t first
 	}
 	tokens_clear(&model->pool, &space->tokens, done, last);
 	space_remove(model, space, first, last);
+	adopt_shown(model, space, first, last, seen, n);
 	for (i = 0; i < nr; i++) {
 		space_map(model, space, &model->scratch[i]);
 		object_put(model, model->scratch[i].object);
@@ -125,7 +140,8 @@ static void forget_contents(struct model *model, struct space *space, uint32_t f
 		if (area->attr & AREA_SHARED)
 			continue;
 		for (vpn = area->start > first ? area->start : first;
-		     vpn < area->end && vpn < last && !area_beyond_end(model, area, vpn); vpn++)
+		     vpn < area->end && vpn < last && !area_beyond_end(model, space, area, vpn);
+		     vpn++)
 			tokens_set(&model->pool, &space->tokens, vpn, TOKEN_UNKNOWN);
 	}
 }

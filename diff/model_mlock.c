@@ -18,6 +18,19 @@ static enum population population_of(const struct area *area)
 	return area->attr & OP_PROT_WRITE ? MAY : CANNOT;
 }
 
+/* Is one of the pages [first, last) of AREA beyond the end of what it maps? */
+static bool some_beyond_end(const struct model *model, const struct space *space,
+			    const struct area *area, uint32_t first, uint32_t last)
+{
+	uint32_t vpn = space->shown.n ? first : last - 1;
+
+	for (; vpn < last; vpn++) {
+		if (area_beyond_end(model, space, area, vpn))
+			return true;
+	}
+	return false;
+}
+
 /* Pages come in where they can; writable private ones perhaps as copies. Returns the least that is
  * true of any of them. */
 static enum population populate(const struct judge *judge, uint32_t first, uint32_t last)
@@ -33,7 +46,7 @@ static enum population populate(const struct judge *judge, uint32_t first, uint3
 		uint32_t to = area->end < last ? area->end : last;
 		enum population here = population_of(area);
 
-		if (area_beyond_end(model, area, to - 1))
+		if (some_beyond_end(model, space, area, from, to))
 			here = CANNOT;
 		if (here < least)
 			least = here;

@@ -115,6 +115,7 @@ static void move(struct model *model, struct space *space, const struct mremap_c
 	else
 		space_remove(model, space, call->old, call->old + len);
 	tokens_move(&model->pool, &space->tokens, call->old, new, len);
+	tokens_move(&model->pool, &space->shown, call->old, new, len);
 	area.start = new;
 	area.end = new + call->new_len;
 	space_map(model, space, &area);

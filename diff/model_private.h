@@ -6,6 +6,7 @@
  *   model_mremap.c mremap, which needs a page of its own
  *   model_sync.c   msync, writeback, mkclean, fdrop
  *   model_mlock.c  mlock, munlock, mlockall, munlockall; what must not be evicted
+ *   model_remap.c  remap_file_pages, and which page of its object a page shows
  *   model_file.c   objects (files, shared anonymous memory); truncate, fpunch, fread, fwrite
  *   model_lost.c   after a half-done call: learn the layout from the subject
  *   model_space.c  an address space: a sorted array of areas
@@ -121,6 +122,7 @@ struct space {
 	struct area *area; /* by address; neighbours that are equal are joined */
 	uint32_t n, max;
 	struct tokens tokens; /* private pages that differ from what lies beneath */
+	struct tokens shown;  /* pages that remap_file_pages touched: the object page they show */
 };
 
 /* Ranges of a process whose layout a half-done call left open. */
@@ -192,10 +194,18 @@ uint64_t object_read(const struct model *model, uint32_t number, uint32_t pgoff)
 void object_write(struct model *model, uint32_t number, uint32_t pgoff, uint64_t token);
 void objects_reset(struct model *model);
 
+/* Which page of its object page VPN of AREA shows. */
+uint32_t area_pgoff(const struct model *model, const struct space *space, const struct area *area,
+		    uint32_t vpn);
 /* Page VPN of AREA lies beyond the end of its object: an access raises SIGBUS. */
-bool area_beyond_end(const struct model *model, const struct area *area, uint32_t vpn);
+bool area_beyond_end(const struct model *model, const struct space *space, const struct area *area,
+		     uint32_t vpn);
 /* What page VPN shows if it has no private content. */
-uint64_t area_beneath(const struct model *model, const struct area *area, uint32_t vpn);
+uint64_t area_beneath(const struct model *model, const struct space *space, const struct area *area,
+		      uint32_t vpn);
+/* Pages [first, last) show page PGOFF of their object, and the next ones. */
+void space_show(struct model *model, struct space *space, uint32_t first, uint32_t last,
+		uint32_t pgoff);
 /* What page VPN holds; may carry TOKEN_MAYBE. */
 uint64_t area_content(const struct model *model, const struct space *space, const struct area *area,
 		      uint32_t vpn);
@@ -244,7 +254,7 @@ void lose_also(const struct judge *judge, uint32_t first, uint32_t last);
 
 typedef enum model_verdict step_fn(const struct judge *judge);
 step_fn step_mmap, step_munmap, step_mremap, step_mprotect, step_madvise, step_brk;
-step_fn step_truncate, step_fread, step_fwrite;
+step_fn step_truncate, step_fread, step_fwrite, step_remap_file_pages;
 step_fn step_fpunch, step_msync, step_file;
 step_fn step_mlock, step_munlock, step_mlockall, step_munlockall, step_evict;
 

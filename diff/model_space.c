@@ -164,6 +164,7 @@ void space_unmap(struct model *model, struct space *space, uint32_t first, uint3
 {
 	space_remove(model, space, first, last);
 	tokens_clear(&model->pool, &space->tokens, first, last);
+	tokens_clear(&model->pool, &space->shown, first, last);
 }
 
 void space_change(struct model *model, struct space *space, uint32_t first, uint32_t last,
@@ -219,11 +220,13 @@ void space_copy(struct model *model, struct space *child, const struct space *pa
 	if (locked & AREA_LOCKED)
 		join(model, child, 0, child->n);
 	tokens_copy(&model->pool, &child->tokens, &parent->tokens);
+	tokens_copy(&model->pool, &child->shown, &parent->shown);
 }
 
 void space_clear(struct model *model, struct space *space)
 {
 	delete_areas(model, space, 0, space->n);
 	tokens_clear(&model->pool, &space->tokens, 0, VPN_END);
+	tokens_clear(&model->pool, &space->shown, 0, VPN_END);
 	space->brk = BRK_START;
 }

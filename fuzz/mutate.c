@@ -302,6 +302,9 @@ static bool perturb(struct mutator *m)
 	case OPERAND_RFLAGS:
 		op->args[i] = (op->args[i] ^ 1u << below(m, 2)) & OP_MREMAP_MASK;
 		return true;
+	case OPERAND_NFLAGS:
+		op->args[i] ^= OP_REMAP_NONBLOCK;
+		return true;
 	case OPERAND_ADVICE:
 		op->args[i] = below(m, NR_ADVICE);
 		return true;

@@ -119,6 +119,8 @@ static uint32_t brings_in(const struct op *op, struct footprint *footprint)
 	case OP_mlock:
 		footprint->locked = true;
 		return op->args[2];
+	case OP_remap_file_pages:
+		return op->args[4] & OP_REMAP_NONBLOCK ? 0 : op->args[2];
 	case OP_mlockall:
 		footprint->locked = true;
 		return footprint->mapped;

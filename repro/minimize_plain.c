@@ -37,7 +37,8 @@ static uint32_t bits(uint32_t value)
 	X(split)                                                                                   \
 	X(era)                                                                                     \
 	X(cluster)                                                                                 \
-	X(highpte) X(cacheline) X(files) X(file_pages) X(pool) X(stop_on_refusal) X(counters)
+	X(highpte)                                                                                 \
+	X(cacheline) X(files) X(file_pages) X(pool) X(stop_on_refusal) X(counters) X(nonlinear)
 #define SET(field)                                                                                 \
 	static bool set_##field(struct machine_config *config, const struct machine_config *plain) \
 	{                                                                                          \
@@ -141,6 +142,7 @@ static void weigh_operand(struct weight *weight, const struct op *op, uint32_t i
 		break;
 	case OPERAND_RFLAGS:
 	case OPERAND_SFLAGS:
+	case OPERAND_NFLAGS:
 		weight->shape += bits(value);
 		break;
 	case OPERAND_PROC:
@@ -536,7 +538,7 @@ static void plain_mflags(struct minimizer *minimizer, struct place place)
 		try_value(minimizer, place, (value & ~OP_MAP_LOCKED) | OP_MAP_POPULATE);
 }
 
-static void plain_rflags(struct minimizer *minimizer, struct place place)
+static void plain_zero_bits(struct minimizer *minimizer, struct place place)
 {
 	plain_bits(minimizer, place, 0);
 }
@@ -544,14 +546,22 @@ static void plain_rflags(struct minimizer *minimizer, struct place place)
 typedef void plain_fn(struct minimizer *minimizer, struct place place);
 
 static plain_fn *const plain_operand[] = {
-	[OPERAND_NONE] = NULL,           [OPERAND_PROC] = plain_name,
-	[OPERAND_NEWPROC] = plain_name,  [OPERAND_REGION] = plain_region,
-	[OPERAND_ADDR] = plain_addr,     [OPERAND_LEN] = plain_length,
-	[OPERAND_PROT] = plain_prot,     [OPERAND_MFLAGS] = plain_mflags,
-	[OPERAND_RFLAGS] = plain_rflags, [OPERAND_ADVICE] = plain_name,
-	[OPERAND_FILE] = plain_name,     [OPERAND_PGOFF] = plain_number,
-	[OPERAND_COUNT] = plain_length,  [OPERAND_SWAP] = plain_name,
+	[OPERAND_NONE] = NULL,
+	[OPERAND_PROC] = plain_name,
+	[OPERAND_NEWPROC] = plain_name,
+	[OPERAND_REGION] = plain_region,
+	[OPERAND_ADDR] = plain_addr,
+	[OPERAND_LEN] = plain_length,
+	[OPERAND_PROT] = plain_prot,
+	[OPERAND_MFLAGS] = plain_mflags,
+	[OPERAND_RFLAGS] = plain_zero_bits,
 	[OPERAND_SFLAGS] = plain_name,
+	[OPERAND_NFLAGS] = plain_name,
+	[OPERAND_ADVICE] = plain_name,
+	[OPERAND_FILE] = plain_name,
+	[OPERAND_PGOFF] = plain_number,
+	[OPERAND_COUNT] = plain_length,
+	[OPERAND_SWAP] = plain_name,
 };
 
 /* An op that runs inside another: rather after it, or before; or else earlier inside. */

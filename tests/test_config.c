@@ -89,9 +89,10 @@ static void presets_are_what_they_say(void **state)
 
 static void every_setting_is_read(void **state)
 {
-	struct machine_config config = parse(
-		"32g-3:1 swap=64 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 "
-		"files=5 file_pages=17 pool=recycle stop_on_refusal=1 counters=tiny cluster=3");
+	struct machine_config config =
+		parse("32g-3:1 swap=64 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 "
+		      "files=5 file_pages=17 pool=recycle stop_on_refusal=1 "
+		      "counters=tiny cluster=3 nonlinear=cluster");
 	const struct machine_config expected = {
 		.ram_mb = 2048,
 		.split = SPLIT_2_2,
@@ -106,6 +107,7 @@ static void every_setting_is_read(void **state)
 		.pool = POOL_RECYCLE,
 		.stop_on_refusal = true,
 		.counters = COUNTERS_TINY,
+		.nonlinear = NONLINEAR_CLUSTER,
 	};
 
 	assert_true(machine_config_equal(&config, &expected));
@@ -260,6 +262,8 @@ static void print_and_parse_are_inverse(void **state)
 			config.pool = POOL_RECYCLE;
 		if (seed >> 49 & 1)
 			config.stop_on_refusal = true;
+		if (seed >> 51 & 1)
+			config.nonlinear = NONLINEAR_CLUSTER;
 		machine_config_print(&config, buf, sizeof(buf));
 		again = parse(buf);
 		assert_true(machine_config_equal(&config, &again));

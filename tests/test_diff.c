@@ -260,25 +260,64 @@ static void a_design_with_other_areas_leaves(void **state)
 	tear_down(&f);
 }
 
-static void every_excuse_fires(void **state)
+/* Run random traces of CONFIG until every excuse in WANTED, a bit each, has been used. */
+static void fires(struct fixture *f, const struct machine_config *config, uint32_t wanted)
 {
 	const struct generate_options how = {.nr_ops = 64, .faults = true, .actors = true};
-	struct fixture f;
-	uint64_t missing = 1;
 
-	set_up(&f, NULL);
-	f.diff = diff_create(&f.options);
-	for (uint64_t seed = 0; missing && seed < 20000; seed++) {
-		generate_trace(&f.trace, &machine_presets[0].config, seed, &how);
-		if (diff_run(f.diff, &f.trace, &f.finding)) {
-			finding_print(&f.finding, &f.trace, stderr);
+	f->diff = diff_create(&f->options);
+	for (uint64_t seed = 0; wanted && seed < 20000; seed++) {
+		generate_trace(&f->trace, config, seed, &how);
+		if (diff_run(f->diff, &f->trace, &f->finding)) {
+			finding_print(&f->finding, &f->trace, stderr);
 			fail();
 		}
-		missing = 0;
-		for (int i = 0; i < NR_EXCUSES; i++)
-			missing += !excused(&f, (enum diff_excuse)i);
+		for (int i = 0; i < NR_EXCUSES; i++) {
+			if (excused(f, (enum diff_excuse)i))
+				wanted &= ~(1u << i);
+		}
 	}
-	assert_int_equal(missing, 0);
+	assert_int_equal(wanted, 0);
+}
+
+static void every_excuse_fires(void **state)
+{
+	static const char *const one[] = {"anon_vma", NULL};
+	const uint32_t alone = 1u << EXCUSE_CLUSTERS | 1u << EXCUSE_CLUSTER_CURSOR;
+	struct machine_config config = machine_presets[0].config;
+	struct fixture f;
+
+	set_up(&f, NULL);
+	fires(&f, &config, ((1u << NR_EXCUSES) - 1) & ~alone);
+	tear_down(&f);
+
+	config.nonlinear = NONLINEAR_CLUSTER;
+	set_up(&f, one);
+	fires(&f, &config, alone);
+	tear_down(&f);
+}
+
+#define CLUSTERS                                                                                   \
+	"rmapfuzz trace 1\nmachine tiny nonlinear=cluster\n"                                       \
+	"mmap p0 w0 40 rw shared|fixed f1 0\n"                                                     \
+	"remap_file_pages p0 w0 2 8 -\n"                                                           \
+	"age p0 w0\n"                                                                              \
+	"evict p0 w1 = success\n"
+
+/* Side by side there are no clusters, and so no excuse. */
+static void clusters_are_for_one_alone(void **state)
+{
+	static const char *const one[] = {"anon_vma", NULL};
+	struct fixture f;
+
+	set_up(&f, two);
+	expect_clean(&f, CLUSTERS "# expect: p0 w0 wo-\n");
+	assert_int_equal(excused(&f, EXCUSE_CLUSTERS), 0);
+	tear_down(&f);
+
+	set_up(&f, one);
+	expect_clean(&f, CLUSTERS "# expect: p0 w0 oo-\n");
+	assert_true(excused(&f, EXCUSE_CLUSTERS) > 0);
 	tear_down(&f);
 }
 
@@ -690,6 +729,7 @@ int main(void)
 		cmocka_unit_test(a_design_out_of_memory_leaves),
 		cmocka_unit_test(a_design_with_other_areas_leaves),
 		cmocka_unit_test(every_excuse_fires),
+		cmocka_unit_test(clusters_are_for_one_alone),
 		cmocka_unit_test(excuses_have_names),
 		cmocka_unit_test(expectations_are_checked),
 		cmocka_unit_test(an_expected_finding_passes),

@@ -86,6 +86,9 @@ static void check_operand(const struct op *op, int i, enum operand_kind kind)
 	case OPERAND_SFLAGS:
 		assert_true(value <= OP_MS_MASK);
 		break;
+	case OPERAND_NFLAGS:
+		assert_true(value <= OP_REMAP_MASK);
+		break;
 	case OPERAND_ADVICE:
 		assert_true(value < NR_ADVICE);
 		break;

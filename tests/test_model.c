@@ -491,7 +491,7 @@ static void two_stacks_that_met_are_hard_to_tell(void **state)
 	model_lost_range(p->model, &proc, &first, &last);
 	assert_int_equal(first, W(0) - 9);
 	assert_int_equal(last, W(0) - 1);
-	areas[0] = (struct model_area){W(0) - 1, W(1), RW | MODEL_AREA_GROWSDOWN, -1, 0};
+	areas[0] = (struct model_area){W(0) - 1, W(1), RW | MODEL_AREA_GROWSDOWN, -1, 0, 0};
 	model_adopt(p->model, areas, 1);
 	dies(p, 0, W(2048), RES_SEGV);
 }
@@ -679,15 +679,15 @@ static void half_done_calls_are_learnt_from_the_subject(void **state)
 	assert_int_equal(proc, 0);
 	assert_int_equal(first, W(1));
 	assert_int_equal(last, W(4));
-	areas[0] = (struct model_area){W(0), W(1), RW, -1, W(0)};
-	areas[1] = (struct model_area){W(3), W(6), RW, -1, W(0)};
+	areas[0] = (struct model_area){W(0), W(1), RW, -1, W(0), W(0)};
+	areas[1] = (struct model_area){W(3), W(6), RW, -1, W(0), W(0)};
 	model_adopt(p->model, areas, 2);
 	picture(p, 0, "w..www.");
 	/* mprotect had changed one page. */
 	p->alloc_failed = true;
 	loses(p, op(mprotect, 0, AT(W(3)), 3, NONE), fails(ENOMEM));
-	areas[0] = (struct model_area){W(3), W(4), NONE, -1, W(0)};
-	areas[1] = (struct model_area){W(4), W(6), RW, -1, W(0)};
+	areas[0] = (struct model_area){W(3), W(4), NONE, -1, W(0), W(0)};
+	areas[1] = (struct model_area){W(4), W(6), RW, -1, W(0), W(0)};
 	model_adopt(p->model, areas, 2);
 	picture(p, 0, "w...ww.");
 	protect(p, 0, W(3), 1, R);
@@ -697,7 +697,7 @@ static void half_done_calls_are_learnt_from_the_subject(void **state)
 static void a_stack_may_have_grown_before_memory_ran_out(void **state)
 {
 	struct play *p = *state;
-	struct model_area area = {W(6), W(9), RW | MODEL_AREA_GROWSDOWN, -1, 0};
+	struct model_area area = {W(6), W(9), RW | MODEL_AREA_GROWSDOWN, -1, 0, 0};
 	uint32_t vpn = W(0);
 
 	map(p, 0, W(8), 1, RW, OP_MAP_GROWSDOWN);
@@ -712,7 +712,7 @@ static void a_stack_may_have_grown_before_memory_ran_out(void **state)
 static void a_failed_move_that_went_back_loses_nothing(void **state)
 {
 	struct play *p = *state;
-	struct model_area area = {W(0), W(2), RW, -1, W(0)};
+	struct model_area area = {W(0), W(2), RW, -1, W(0), W(0)};
 	uint32_t proc, first, last;
 	uint64_t token;
 
@@ -736,7 +736,8 @@ static void a_failed_move_that_went_back_loses_nothing(void **state)
 static void a_failed_move_that_got_stuck_leaves_unknowns(void **state)
 {
 	struct play *p = *state;
-	struct model_area areas[2] = {{W(0), W(2), RW, -1, W(0)}, {W(10), W(12), RW, -1, W(0)}};
+	struct model_area areas[2] = {{W(0), W(2), RW, -1, W(0), W(0)},
+				      {W(10), W(12), RW, -1, W(0), W(0)}};
 
 	map(p, 0, W(0), 2, RW, PRIVATE);
 	write(p, 0, W(0));
@@ -755,7 +756,7 @@ static void a_failed_move_that_got_stuck_leaves_unknowns(void **state)
 static void a_move_that_could_not_unmap_its_source(void **state)
 {
 	struct play *p = *state;
-	struct model_area left = {W(1), W(3), RW, -1, W(0)};
+	struct model_area left = {W(1), W(3), RW, -1, W(0), W(0)};
 	uint32_t proc, first, last;
 	uint64_t token;
 
@@ -775,8 +776,9 @@ static void a_move_that_could_not_unmap_its_source(void **state)
 static void a_failed_move_may_end_where_the_kernel_chose(void **state)
 {
 	struct play *p = *state;
-	struct model_area areas[3] = {
-		{W(0), W(2), RW, -1, W(0)}, {W(2), W(3), R, -1, W(2)}, {W(3), W(7), RW, -1, W(3)}};
+	struct model_area areas[3] = {{W(0), W(2), RW, -1, W(0), W(0)},
+				      {W(2), W(3), R, -1, W(2), W(2)},
+				      {W(3), W(7), RW, -1, W(3), W(3)}};
 	uint32_t proc, first, last;
 
 	map(p, 0, W(0), 2, RW, PRIVATE);
@@ -805,8 +807,8 @@ static void a_failed_move_may_end_where_the_kernel_chose(void **state)
 static void shared_memory_is_recognised_after_a_failure(void **state)
 {
 	struct play *p = *state;
-	struct model_area moved = {W(10), W(12), RW | MODEL_AREA_SHARED, -2, 0};
-	struct model_area strange = {W(20), W(21), RW | MODEL_AREA_SHARED, -2, 3};
+	struct model_area moved = {W(10), W(12), RW | MODEL_AREA_SHARED, -2, 0, 0};
+	struct model_area strange = {W(20), W(21), RW | MODEL_AREA_SHARED, -2, 3, 3};
 
 	map(p, 0, W(0), 2, RW, SHARED);
 	write(p, 0, W(1));

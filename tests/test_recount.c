@@ -230,7 +230,7 @@ static const struct lie {
 	LIE(own_entry, 0, PTE_US, "other permissions than its area"),
 	LIE(own_entry_high, 0, 1, "maps a frame that is free or holds a table"),
 	LIE(swap_entry, 24, 0x40, "swap slot that does not exist"),
-	LIE(swap_entry, 0, PTE_FILE, "its area has no file"),
+	LIE(swap_entry, 0, PTE_FILE, "its area is not nonlinear"),
 	LIE(zero_entry, 0, PTE_RW, "writes to a page that is not private"),
 	LIE(file_entry, 8, 0x10, "entry of 0x60010"),
 	LIE(census_head, 0, 1, "the census has a wrong entry"),
@@ -346,6 +346,9 @@ static void files_must_know_their_areas(void **state)
 	says(&w, "i_mmap has another file's area");
 	TAILQ_REMOVE(&other->i_mmap, w.disk, shared);
 	disk->users++;
+	TAILQ_INSERT_TAIL(&disk->i_mmap_nonlinear, w.disk, shared);
+	says(&w, "on the wrong one of two lists");
+	TAILQ_REMOVE(&disk->i_mmap_nonlinear, w.disk, shared);
 	TAILQ_INSERT_TAIL(&disk->i_mmap, w.disk, shared);
 	assert_null(recount(&w));
 	machine_destroy(w.machine);

@@ -179,6 +179,8 @@ static uint32_t nr_values(enum operand_kind kind)
 		return OP_MREMAP_MASK + 1;
 	case OPERAND_SFLAGS:
 		return OP_MS_MASK + 1;
+	case OPERAND_NFLAGS:
+		return OP_REMAP_MASK + 1;
 	case OPERAND_ADVICE:
 		return NR_ADVICE;
 	case OPERAND_FILE:
@@ -410,6 +412,9 @@ static const char *const canonical[] = {
 	"migrate p0 w3 = ENOMEM",
 	"madvise p0 r0+2 1 pageout = EINVAL",
 	"r1 = mremap p0 w3 2 2 maymove|dontunmap",
+	"remap_file_pages p0 w3 2 7 -",
+	"remap_file_pages p31 r1+2 1 1048575 nonblock",
+	"remap_file_pages p0 w0 1 9 - (fail_nth: 2) = ENOMEM",
 };
 
 static void test_canonical(void **state)

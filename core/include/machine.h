@@ -77,10 +77,12 @@ enum event_kind {
 	EVENT_PTE,      /* an entry of (mm, vpn) was written: value is the new entry */
 	EVENT_WALK,     /* a walk begins: why in `aux` (enum walk_reason), value = mapcount;
 			   (mm, vpn) names the page by its first census entry */
-	EVENT_CENSUS,   /* the page tables: (mm, vpn) maps the page */
+	EVENT_CENSUS,   /* the page tables: (mm, vpn) maps the page; aux = 1 under
+			   nonlinear=cluster if that is in a nonlinear area */
 	EVENT_VISIT,    /* the backend: (mm, vpn) maps the page; aux = enum rmap_answer */
 	EVENT_STALE,    /* the backend showed (mm, vpn), but that entry does not map the page */
-	EVENT_WALK_END, /* value = mapcount after it */
+	EVENT_WALK_END, /* value = mapcount after it; aux = 1: nonlinear areas were left out, by
+			   nonlinear=cluster */
 	EVENT_FILL,     /* a page came in: aux = enum fill_kind, value = its token */
 	EVENT_RENAME, /* the thread that mm was named after left it: it is mm `value` from now on */
 	EVENT_NESTED, /* op number vpn of the group begins, ends or has to wait (aux = enum
@@ -158,6 +160,10 @@ size_t machine_mappers(struct machine *machine, uint32_t proc, uint32_t vpn, str
 /* One line on how the reverse map knows the frame at (PROC, VPN), in the design's own words; "":
  * no such frame, or it has none. */
 void machine_describe(struct machine *machine, uint32_t proc, uint32_t vpn, char *buf, size_t size);
+
+/* Which page of its file page VPN of PROC, which is in an area that maps one, shows or would show:
+ * what its entry says, or else what follows from the area. */
+uint32_t machine_view_pgoff(struct machine *machine, uint32_t proc, uint32_t vpn);
 
 bool machine_proc_alive(const struct machine *machine, uint32_t proc);
 /* The name of the address space that PROC, which is alive, runs in: PROC itself, or the thread of

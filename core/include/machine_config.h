@@ -17,6 +17,12 @@ enum split { SPLIT_3_1, SPLIT_2_2, SPLIT_4_4 };
 /* Whose rules the engine follows where the kernels differ (see core/era.h). */
 enum era { ERA_2_6_6, ERA_2_6_7 };
 
+/* How the object designs find nonlinear mappings (core/rmap/i_mmap.c). */
+enum nonlinear {
+	NONLINEAR_EXACT,   /* search the page tables of the file's nonlinear areas */
+	NONLINEAR_CLUSTER, /* 2.6.7: do not; unmap what is met there, 32 pages at a time */
+};
+
 enum pool_mode {
 	POOL_POISON,  /* a freed object is poisoned: caught at first touch */
 	POOL_RECYCLE, /* it is not: the wrong object is used, and semantic oracles fire */
@@ -56,6 +62,8 @@ struct machine_config {
 	/* try_to_unmap stops at the first entry that refuses, as the kernels do. Without effect in
 	 * lockstep: designs visit in different orders, so all other entries are tried as well. */
 	bool stop_on_refusal;
+	/* Without effect in lockstep: a cluster scan unmaps other pages than the one asked for. */
+	enum nonlinear nonlinear;
 };
 
 struct machine_preset {
@@ -71,7 +79,8 @@ const struct machine_preset *machine_preset_find(const char *name);
 
 /*
  * "32g-3:1 swap=64 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 files=4
- * file_pages=16 pool=recycle": a preset, then what differs. Separators are blanks or commas.
+ * file_pages=16 pool=recycle nonlinear=cluster": a preset, then what differs. Separators are
+ * blanks or commas.
  * swap=64+32:5+32:5 are three areas, two of which have priority 5.
  * Returns 0, or -EINVAL with a sentence in ERROR.
  */

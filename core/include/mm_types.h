@@ -153,7 +153,7 @@ typedef uint64_t pte_addr_t;
 #define VM_RAND_READ 0x10000u
 #define VM_ACCOUNT   0x100000u
 #define VM_NORESERVE 0x200000u
-#define VM_NONLINEAR 0x800000u
+#define VM_NONLINEAR 0x800000u /* may show pages of its file in any order; never cleared */
 
 /* An area's place in the trees that file sides keep: core/rmap/file_*.c. */
 struct prio_node {
@@ -182,8 +182,9 @@ struct vma {
 	bool anon; /* has had an anonymous page, here or before a split, move or fork */
 	RB_ENTRY(vma) tree;
 	struct vma *next, *prev; /* by address */
-	TAILQ_ENTRY(vma) shared; /* file->i_mmap */
+	TAILQ_ENTRY(vma) shared; /* file->i_mmap, or i_mmap_nonlinear if VM_NONLINEAR */
 	uint32_t truncate_count; /* the file's, when a truncation was last done with this area */
+	uint32_t cursor; /* 2.6.7's vm_private_data: pages that cluster scans are done with */
 
 	/* backend */
 	void *rmap;
@@ -242,7 +243,9 @@ struct address_space {
 	/* FILE_DISK: pgoff -> token on disk. FILE_SHMEM: number of the page -> swap entry */
 	struct radix_node *store;
 	struct radix_node *holes; /* see punch.c */
-	struct vma_list i_mmap;   /* its areas, oldest first */
+	struct vma_list i_mmap;   /* its areas, oldest first; a forked one after its parent */
+	/* Those of them that remap_file_pages made nonlinear, in the order in which it did. */
+	struct vma_list i_mmap_nonlinear;
 	TAILQ_ENTRY(address_space) link;
 
 	/* backend: the same areas, as the file side keeps them; all zero: none */

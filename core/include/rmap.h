@@ -156,9 +156,10 @@ struct rmap_ops {
 	int (*vma_move)(struct machine *machine, struct vma *old, struct vma *new);
 
 	/*
-	 * VMA's bounds or pgoff are about to change / have changed. Optional; for designs that
-	 * keep areas in a structure sorted by them. Called around every such change of a linked
-	 * area (split, merge, shift, growth, shrinkage).
+	 * VMA's bounds or pgoff are about to change / have changed, or it becomes VM_NONLINEAR and
+	 * goes to the other list of its file. Optional; for designs that keep areas in a structure
+	 * sorted by them. Called around every such change of a linked area (split, merge, shift,
+	 * growth, shrinkage, the first remap_file_pages).
 	 */
 	void (*vma_detach)(struct machine *machine, struct vma *vma);
 	void (*vma_attach)(struct machine *machine, struct vma *vma);
@@ -292,9 +293,15 @@ static inline uint32_t vma_page_index(const struct machine *machine, const struc
 }
 
 /*
+ * Ask in a walk before looking into the nonlinear areas of a file. True: leave them out; the
+ * machine is a 2.6.7 in this, and its engine scans clusters of them instead (nonlinear=cluster).
+ */
+bool rmap_leave_to_clusters(struct machine *machine);
+
+/*
  * The file half that all object designs share (rmap/i_mmap.c): walk the areas of
- * page->mapping that may cover page->index, as this machine's file side finds them, probe each,
- * stop when mapcount is used up.
+ * page->mapping that may cover page->index, as this machine's file side finds them, probe each;
+ * then search the page tables of its nonlinear areas; stop when mapcount is used up.
  */
 void rmap_walk_i_mmap(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg);
 const struct rmap_file_ops *machine_file_side(const struct machine *machine);

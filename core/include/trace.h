@@ -46,8 +46,9 @@ enum operand_kind {
 	OPERAND_COUNT,   /* 0..LEN_MAX */
 	OPERAND_SWAP,    /* 0..SWAP_AREAS_MAX-1 */
 	OPERAND_SFLAGS,  /* MS_* bits below */
+	OPERAND_NFLAGS,  /* REMAP_* bits below */
 };
-#define NR_OPERAND_KINDS (OPERAND_SFLAGS + 1)
+#define NR_OPERAND_KINDS (OPERAND_NFLAGS + 1)
 
 #define REGION_NONE 0xffu
 #define LEN_MAX     0xfffffu /* the most pages an i386 address space has, less one */
@@ -77,6 +78,9 @@ enum operand_kind {
 #define OP_MS_INVALIDATE 2u
 #define OP_MS_SYNC       4u
 #define OP_MS_MASK       7u
+
+#define OP_REMAP_NONBLOCK 1u /* remap_file_pages: bring nothing in */
+#define OP_REMAP_MASK     1u
 
 enum op_advice {
 	ADVICE_NORMAL,

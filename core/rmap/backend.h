@@ -63,6 +63,15 @@ static inline bool search_area(struct machine *machine, struct page *page, struc
 	return false;
 }
 
+/* The same for pages that may be anywhere in VMA: its entries are looked at one by one. */
+bool search_entries(struct machine *machine, struct page *page, struct vma *vma,
+		    struct search *search);
+/* The same for the areas of the page's file that the file side finds: all but nonlinear ones. */
+bool search_linear(struct machine *machine, struct page *page, struct search *search);
+/* The same for all nonlinear areas of the page's file, if the search is not over and the machine
+ * looks there at all. */
+bool search_nonlinear(struct machine *machine, struct page *page, struct search *search);
+
 /* describe() of a page that is found through its file. */
 void describe_file_page(struct machine *machine, const struct page *page, char *buf, size_t size);
 

@@ -9,6 +9,11 @@
  *
  * Cost: nothing per mapping and nothing per page. A walk looks at the areas that the file side
  * finds until it has shown as many entries as mapcount promises.
+ *
+ * Nonlinear areas are on a list of their own (2.6.7, "rmap 18"): arithmetic says nothing about
+ * them. 2.6.7 left it at that, and let the engine take away what it met there (nonlinear=cluster).
+ * The exact way costs what scan costs: if mappings are still missing, every entry of the file's
+ * nonlinear areas is looked at.
  */
 #include "backend.h"
 
@@ -38,7 +43,8 @@ const struct rmap_file_ops *rmap_file_find(const char *name)
 struct file_walk {
 	struct machine *machine;
 	struct page *page;
-	struct search search;
+	struct search *search;
+	bool over;
 };
 
 static bool look_into(struct vma *vma, void *arg)
@@ -46,23 +52,32 @@ static bool look_into(struct vma *vma, void *arg)
 	struct file_walk *walk = arg;
 
 	machine_counters(walk->machine)->vmas_visited++;
-	return search_area(walk->machine, walk->page, vma, walk->page->index, &walk->search);
+	walk->over = search_area(walk->machine, walk->page, vma, walk->page->index, walk->search);
+	return walk->over;
+}
+
+bool search_linear(struct machine *machine, struct page *page, struct search *search)
+{
+	uint32_t first = page->index, last = first + machine_sub_pages(machine) - 1;
+	struct file_walk walk = {machine, page, search, false};
+
+	machine_file_side(machine)->find(page->mapping, first, last, machine_counters(machine),
+					 look_into, &walk);
+	return walk.over;
 }
 
 void rmap_walk_i_mmap(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg)
 {
-	uint32_t first = page->index, last = first + machine_sub_pages(machine) - 1;
-	struct file_walk walk = {machine, page, {visit, arg, page->mapcount}};
+	struct search search = {visit, arg, page->mapcount};
 
-	if (page->mapping && walk.search.left)
-		machine_file_side(machine)->find(page->mapping, first, last,
-						 machine_counters(machine), look_into, &walk);
+	if (page->mapping && search.left && !search_linear(machine, page, &search))
+		search_nonlinear(machine, page, &search);
 }
 
 void describe_file_page(struct machine *machine, const struct page *page, char *buf, size_t size)
 {
 	const struct vma *vma;
-	uint32_t areas = 0;
+	uint32_t areas = 0, nonlinear = 0;
 	char how[64];
 
 	if (!page->mapping) {
@@ -71,7 +86,14 @@ void describe_file_page(struct machine *machine, const struct page *page, char *
 	}
 	TAILQ_FOREACH (vma, &page->mapping->i_mmap, shared)
 		areas++;
+	TAILQ_FOREACH (vma, &page->mapping->i_mmap_nonlinear, shared)
+		nonlinear++;
 	machine_file_side(machine)->describe(page->mapping, how, sizeof(how));
 	snprintf(buf, size, "page %u of a file with %u area%s %s", page->index, areas,
 		 areas == 1 ? "" : "s", how);
+	if (nonlinear) {
+		size_t used = strlen(buf);
+
+		snprintf(buf + used, size - used, " and %u nonlinear", nonlinear);
+	}
 }

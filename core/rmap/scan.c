@@ -17,11 +17,6 @@
 
 #include <stdio.h>
 
-struct scan {
-	struct vma *vma;
-	struct search search;
-};
-
 static int scan_add(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
 		    struct ptep pte)
 {
@@ -41,34 +36,16 @@ static bool may_hold(const struct vma *vma, const struct page *page)
 	return vma->file && vma->file == page->mapping;
 }
 
-/* False: the walk is over. */
-static bool scan_entry(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
-		       void *arg)
-{
-	struct scan *scan = arg;
-	struct search *search = &scan->search;
-
-	if (search->visit(machine, page, scan->vma, vpn, pte, search->arg) == RMAP_STOP)
-		return false;
-	return --search->left != 0;
-}
-
 static void scan_walk(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg)
 {
-	struct scan scan = {.search = {visit, arg, page->mapcount}};
-	struct rmap_counters *counters = machine_counters(machine);
+	struct search search = {visit, arg, page->mapcount};
 	struct mm *mm;
 
 	if (!page->mapcount)
 		return;
 	TAILQ_FOREACH (mm, machine_mms(machine), link) {
 		for (struct vma *vma = mm->first; vma; vma = vma->next) {
-			if (!may_hold(vma, page))
-				continue;
-			counters->vmas_visited++;
-			scan.vma = vma;
-			if (!rmap_each_mapped(machine, vma, vma->start, vma->end, page, scan_entry,
-					      &scan))
+			if (may_hold(vma, page) && search_entries(machine, page, vma, &search))
 				return;
 		}
 	}

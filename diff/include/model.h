@@ -37,7 +37,9 @@ struct model_area {
 	uint32_t vm_flags;   /* VM_* of mm_types.h as plain numbers: READ 1, WRITE 2, EXEC 4 and the
 				three below; others are ignored */
 	int file;            /* file number f0..f7, -1 anonymous private, -2 other shared object */
-	uint32_t pgoff;
+	uint32_t pgoff;  /* of start, as remap_file_pages may have left it: pages of one area that
+			    show  pages of their object out of order are given as several */
+	uint32_t linear; /* the same without remap_file_pages */
 };
 
 /*

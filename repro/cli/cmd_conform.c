@@ -75,17 +75,15 @@ static const struct kernel *kernel_of(const char *path)
 
 static void print_report(const char *path, const char *backend, const struct conform_report *report)
 {
-	printf("%s: %s agrees on %" PRIu64 " operations in %u sequences: %" PRIu64
+	printf("%s: %s agrees on %" PRIu64
+	       " operations in %u sequences, %u of them nonlinear: %" PRIu64
 	       " page states, %" PRIu64 " evictions\n",
-	       path, backend, report->ops, report->sequences, report->pages, report->evictions);
+	       path, backend, report->ops, report->sequences, report->nonlinear, report->pages,
+	       report->evictions);
 	for (int i = 0; i < NR_CONFORM_EXCUSES; i++)
 		printf("  excuse %s used %" PRIu64 " times: %s\n",
 		       conform_excuse_name((enum conform_excuse)i), report->excuses[i],
 		       conform_excuse_reason((enum conform_excuse)i));
-	if (report->skipped)
-		printf("  %u nonlinear sequences (%" PRIu64
-		       " operations) left out: remap_file_pages is not an op yet\n",
-		       report->skipped, report->skipped_ops);
 }
 
 static int conform_one(const char *path, const struct arguments *arguments)

@@ -43,10 +43,10 @@ void run_clear_progress(const struct run *run)
 
 static void print_ops(const struct diff_stats *stats)
 {
-	fprintf(stderr, "  %-10s %12s %8s\n", "operation", "count", "success");
+	fprintf(stderr, "  %-16s %12s %8s\n", "operation", "count", "success");
 	for (int code = 0; code < NR_OPS; code++) {
 		if (stats->op_count[code])
-			fprintf(stderr, "  %-10s %12" PRIu64 " %7.1f%%\n",
+			fprintf(stderr, "  %-16s %12" PRIu64 " %7.1f%%\n",
 				op_info((enum op_code)code)->name, stats->op_count[code],
 				100.0 * (double)stats->op_ok[code] / (double)stats->op_count[code]);
 	}
@@ -78,7 +78,7 @@ void run_print_summary(const struct run *run, double spent)
 		"%" PRIu64 " walks judged, %" PRIu64 " unmaps compared, %" PRIu64 " recounts\n",
 		stats->walks, stats->unmaps_compared, stats->recounts);
 	for (int i = 0; i < NR_EXCUSES; i++)
-		fprintf(stderr, "excuse %-17s %8" PRIu64 "  (%s)\n",
+		fprintf(stderr, "excuse %-18s %8" PRIu64 "  (%s)\n",
 			diff_excuse_name((enum diff_excuse)i), stats->excuses[i],
 			diff_excuse_reason((enum diff_excuse)i));
 	print_metamorphs(run);

@@ -22,10 +22,10 @@ const char *conform_excuse_name(enum conform_excuse excuse);
 const char *conform_excuse_reason(enum conform_excuse excuse);
 
 struct conform_report {
-	uint32_t sequences, skipped; /* replayed; left out because they are nonlinear */
-	uint64_t ops, skipped_ops;   /* compared; in skipped sequences */
-	uint64_t pages;              /* page states compared */
-	uint64_t evictions;          /* successful ones */
+	uint32_t sequences, nonlinear; /* replayed; of these, with remap_file_pages */
+	uint64_t ops;                  /* compared */
+	uint64_t pages;                /* page states compared */
+	uint64_t evictions;            /* successful ones */
 	uint64_t excuses[NR_CONFORM_EXCUSES];
 	/* The first difference, if any. */
 	uint32_t line; /* in the log, from 1 */
