@@ -76,6 +76,13 @@ int cli_each_trace(char *path, enum cli_which which, int (*visit)(const char *pa
 /* True if SIZE bytes at DATA are printable text. */
 bool cli_is_text(const char *data, size_t size);
 
+/* ---- costs ------------------------------------------------------------------------------ */
+
+/* A line for each machine of DIFF: what its design's walks and objects have cost since boot. */
+void cli_print_costs(struct diff *diff, FILE *out);
+/* The same as an object of objects, by design and by kind of cost. */
+json_t *cli_costs_json(struct diff *diff);
+
 /* ---- option values: 0, or -EINVAL ------------------------------------------------------- */
 
 /* A number in decimal or 0x hexadecimal, at most MAX. */

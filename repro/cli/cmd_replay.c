@@ -19,7 +19,7 @@ struct arguments {
 	enum cli_form form;
 	uint32_t stop_at;   /* ops */
 	const char *expect; /* a signature that must appear */
-	bool show, hash, json, quiet, fail_sweep;
+	bool show, costs, hash, json, quiet, fail_sweep;
 	char **paths;
 	int nr_paths;
 };
@@ -36,11 +36,12 @@ struct replay {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum { KEY_EXPECT = 256, KEY_TRACE, KEY_STOP, KEY_BYTES, KEY_HASH, KEY_JSON, KEY_SWEEP };
+enum { KEY_EXPECT = 256, KEY_TRACE, KEY_STOP, KEY_BYTES, KEY_HASH, KEY_JSON, KEY_SWEEP, KEY_COSTS };
 
 static const struct argp_option options[] = {
 	{"expect", KEY_EXPECT, "SIGNATURE", 0, "succeed if exactly this finding appears", 0},
 	{"trace", KEY_TRACE, NULL, 0, "print each operation, its result and what changed", 0},
+	{"costs", KEY_COSTS, NULL, 0, "print what each trace cost under each reverse map", 0},
 	{"stop-at", KEY_STOP, "N", 0, "run the first N operations only, then let everybody exit",
 	 0},
 	{"fail-sweep", KEY_SWEEP, NULL, 0,
@@ -67,6 +68,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_TRACE:
 		arguments->show = true;
+		break;
+	case KEY_COSTS:
+		arguments->costs = true;
 		break;
 	case KEY_STOP:
 		arguments->stop_at = (uint32_t)cli_number(state, "--stop-at", arg, TRACE_OPS_MAX);
@@ -194,6 +198,8 @@ static void print_result(struct replay *replay, const char *path, bool good,
 
 		if (finding)
 			json_object_set_new(object, "finding", cli_finding_json(finding));
+		if (arguments->costs)
+			json_object_set_new(object, "costs", cli_costs_json(replay->diff));
 		json_array_append_new(replay->json, object);
 	} else if (arguments->hash) {
 		printf("%016" PRIx64 "  %s\n", diff_hash(replay->diff), path);
@@ -203,6 +209,8 @@ static void print_result(struct replay *replay, const char *path, bool good,
 	} else if (!arguments->quiet) {
 		printf("passed  %s (%" PRIu32 " ops)\n", path, replay->trace.nr_ops);
 	}
+	if (arguments->costs && !arguments->hash && !replay->json)
+		cli_print_costs(replay->diff, stdout);
 	if (finding && !good) {
 		fflush(stdout); /* so that the report follows its line */
 		finding_print(finding, &replay->trace, stderr);
