@@ -193,6 +193,38 @@ static int sabotaged_move(struct machine *machine, struct page *page, struct vma
 	return 0;
 }
 
+/* ---- areas ------------------------------------------------------------------------------------
+ */
+
+struct cut {
+	struct vma *vma;
+	const struct vma *part;
+};
+
+static void point_back(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
+		       void *arg)
+{
+	const struct cut *cut = arg;
+
+	if (page->rmap.ptr == cut->part)
+		page->rmap.ptr = cut->vma;
+}
+
+/*
+ * What killed anon_vma_direct on its third day: nothing finds the pages of the piece that is cut
+ * off, so they go on pointing at the area that they are no longer in. Once the base has found them,
+ * its work is undone.
+ */
+static int forgetful_split(struct machine *machine, struct vma *vma, struct vma *part)
+{
+	struct cut cut = {vma, part};
+	int err = base_of(machine)->vma_split(machine, vma, part);
+
+	if (!err)
+		rmap_each_mapped(machine, vma, part->start, part->end, point_back, &cut);
+	return err;
+}
+
 /* ---- walks
  * --------------------------------------------------------------------------------------- */
 
@@ -256,7 +288,7 @@ void saboteur_init(struct saboteur *saboteur, const struct rmap_ops *base, enum 
 	static const char *const names[NR_SABOTAGES] = {
 		[SABOTAGE_NONE] = "plain",  [SABOTAGE_FORGET] = "forget",
 		[SABOTAGE_TWICE] = "twice", [SABOTAGE_STALE] = "stale",
-		[SABOTAGE_LEAK] = "leak",
+		[SABOTAGE_LEAK] = "leak",   [SABOTAGE_SPLIT] = "split",
 	};
 
 	memset(saboteur, 0, sizeof(*saboteur));
@@ -272,4 +304,6 @@ void saboteur_init(struct saboteur *saboteur, const struct rmap_ops *base, enum 
 	saboteur->ops.remove = sabotaged_remove;
 	saboteur->ops.move = sabotaged_move;
 	saboteur->ops.walk = sabotaged_walk;
+	if (kind == SABOTAGE_SPLIT)
+		saboteur->ops.vma_split = forgetful_split;
 }

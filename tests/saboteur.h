@@ -19,6 +19,8 @@ enum sabotage {
 	SABOTAGE_TWICE,  /* walks show every few-th mapping twice */
 	SABOTAGE_STALE,  /* walks show mappings that were removed, too */
 	SABOTAGE_LEAK,   /* objects taken for an add are not given back when it fails */
+	SABOTAGE_SPLIT,  /* anon_vma_direct as posted: pages keep naming the area they were split
+			    from */
 	NR_SABOTAGES
 };
 
