@@ -14,7 +14,8 @@
  * changed; the access is then walked again.
  *
  * The reverse map hears of a mapping before the entry is written, because it may refuse (no
- * memory). A refused fault leaves nothing behind.
+ * memory), or ask for a page of its own for it (RMAP_UNSHARE). A refused fault leaves nothing
+ * behind.
  */
 #include "internal.h"
 
@@ -182,6 +183,50 @@ static void page_is_exclusive(const struct fault *f, struct page *page)
 		f->machine->rmap->anon_exclusive(f->machine, page, f->vma, f->vpn);
 }
 
+/* ---- copied for the reverse map's sake --------------------------------------------- */
+
+/* Count a copy that is about to be made. */
+static void count_early_copy(struct machine *machine)
+{
+	machine->last_op.early_copies++;
+	machine->early_copies++;
+}
+
+/*
+ * PAGE of the swap cache is what this entry should map, and others map it already where the design
+ * will not find this one: map a copy. Our reference to PAGE is dropped.
+ */
+static int map_swapped_copy(const struct fault *f, struct page *page)
+{
+	struct page *copy;
+	int err;
+
+	count_early_copy(f->machine);
+	err = new_anon_page(f, FILL_COPY, page->token[f->sub], &copy);
+	page_put(f->machine, page);
+	if (err)
+		return err;
+	err = map_page(f, copy, fault_prot(f), NULL);
+	if (err)
+		return err;
+	swap_free(f->machine, pte_to_swp(f->entry));
+	lru_add(f->machine, copy, true);
+	return 0;
+}
+
+int swapin_copy(struct machine *machine, struct vma *vma, uint32_t vpn, struct ptep pte,
+		struct page *page)
+{
+	struct fault f = {.machine = machine, .vma = vma, .vpn = vpn, .pte = pte};
+	int err;
+
+	f.entry = ptep_get(pte);
+	f.sub = sub_of(machine, vma_index_of_vpn(vma, vpn));
+	err = map_swapped_copy(&f, page);
+	MM_ASSERT(err != FAULT_RETRY); /* nobody changes a swap entry under us */
+	return err;
+}
+
 /* ---- swapped -------------------------------------------------------------------- */
 
 /*
@@ -209,7 +254,9 @@ static int do_swap_page(const struct fault *f)
 		return FAULT_RETRY;
 	}
 	mark_page_accessed(machine, page);
-	err = page_add_rmap(machine, page, f->vma, f->vpn, f->pte);
+	err = page_try_add_rmap(machine, page, f->vma, f->vpn, f->pte);
+	if (err == RMAP_UNSHARE)
+		return map_swapped_copy(f, page);
 	if (err) {
 		page_put(machine, page);
 		return err;
@@ -289,6 +336,20 @@ static int do_wp_page(const struct fault *f)
 		return reuse_page(f);
 	}
 	return copy_page(f, old);
+}
+
+int unshare_page(struct machine *machine, struct vma *vma, uint32_t vpn)
+{
+	struct fault f = {.machine = machine, .vma = vma, .vpn = vpn};
+	int err;
+
+	f.write = vma->flags & VM_WRITE;
+	f.pte = pte_lookup(vma->mm, vpn);
+	f.entry = ptep_get(f.pte);
+	f.sub = sub_of(machine, vma_index_of_vpn(vma, vpn));
+	count_early_copy(machine);
+	err = copy_page(&f, pfn_to_page(machine, pte_pfn(f.entry)));
+	return err == FAULT_RETRY ? 0 : err;
 }
 
 /* ---- dispatch ------------------------------------------------------------------- */

@@ -224,6 +224,12 @@ void radix_free(struct machine *machine, struct radix_node **root);
  */
 int page_add_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
 		  struct ptep pte);
+/* The same where the answer may also be RMAP_UNSHARE: this mapping needs a page of its own. */
+int page_try_add_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
+		      struct ptep pte);
+/* The entry FROM for PAGE is about to move to TO. 0, -ENOMEM, or RMAP_UNSHARE: unshare_page(). */
+int page_move_rmap(struct machine *machine, struct page *page, struct vma *old, uint32_t old_vpn,
+		   struct ptep from, struct vma *new, uint32_t new_vpn, struct ptep to);
 void page_remove_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
 		      struct ptep pte);
 /*
@@ -331,6 +337,16 @@ void task_exit(struct machine *machine, uint32_t proc);
  * Returns 0 and the frame (no reference), RES_SEGV, RES_BUS or -ENOMEM.
  */
 int user_access(struct machine *machine, struct mm *mm, uint32_t vpn, bool write, uint32_t *pfn);
+/*
+ * Give the shared anonymous page at VPN of VMA a copy of its own, as a write fault would, because
+ * the reverse map cannot follow it otherwise. 0 (look again: reclaim may have been there) or
+ * -ENOMEM.
+ */
+int unshare_page(struct machine *machine, struct vma *vma, uint32_t vpn);
+/* PAGE, of the swap cache, cannot join its other mappings at VPN of VMA, where PTE is a swap entry:
+ * map a copy. Our reference to PAGE is dropped. 0 or -ENOMEM. */
+int swapin_copy(struct machine *machine, struct vma *vma, uint32_t vpn, struct ptep pte,
+		struct page *page);
 /* One fault of VMA at VPN, permission already checked: 0 (look again), RES_BUS or -ENOMEM. */
 int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool write);
 /* A stack grows at most to so many pages (RLIMIT_STACK, 8 MB). */
@@ -615,7 +631,7 @@ struct machine {
 
 	struct rmap_counters counters;
 	uint64_t host_allocs;
-	uint64_t swapouts, swapins, reclaimed, unmaps;
+	uint64_t swapouts, swapins, reclaimed, unmaps, early_copies;
 };
 
 /* Page clustering: frames per page, and an index's place in its page. */

@@ -29,6 +29,7 @@ static void boot(struct machine *machine)
 	machine->hash = 0x9e3779b97f4a7c15ull;
 	machine->counters = (struct rmap_counters){0};
 	machine->swapouts = machine->swapins = machine->reclaimed = machine->unmaps = 0;
+	machine->early_copies = 0;
 	frame_init(machine);
 	swap_boot(machine);
 	file_boot(machine);

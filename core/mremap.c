@@ -12,7 +12,9 @@
  * With DONTUNMAP (5.7, private anonymous memory only) the old area stays where it is, empty and
  * not locked any more.
  *
- * If a page table cannot be had at the new address, the entries moved so far go back.
+ * If a page table cannot be had at the new address, the entries moved so far go back. So they do if
+ * the reverse map wants a shared page to be copied first (RMAP_UNSHARE) and there is no memory for
+ * it; what was copied by then stays so.
  */
 #include "internal.h"
 
@@ -22,33 +24,46 @@ struct request {
 	bool maymove, fixed, dontunmap;
 };
 
+/*
+ * The reverse map learns that what SRC maps will be mapped at DST. Each time it asks for a copy,
+ * one is made, and reclaim may run and take the page away instead: then there is nothing to tell.
+ */
+static int move_rmap(struct machine *machine, struct vma *old, uint32_t vpn, struct ptep src,
+		     struct vma *new, uint32_t new_vpn, struct ptep dst)
+{
+	int err = 0;
+
+	do {
+		pte_t pte = ptep_get(src);
+
+		if (!pte_present(pte))
+			return 0;
+		err = page_move_rmap(machine, pfn_to_page(machine, pte_pfn(pte)), old, vpn, src,
+				     new, new_vpn, dst);
+		if (err != RMAP_UNSHARE)
+			return err;
+		err = unshare_page(machine, old, vpn);
+	} while (!err);
+	return err;
+}
+
 /* Move the entries of [from, from + n) in OLD to TO in NEW. Returns how many pages were done. */
 static uint32_t move_page_tables(struct machine *machine, struct vma *old, uint32_t from,
 				 struct vma *new, uint32_t to, uint32_t n)
 {
-	const struct rmap_ops *rmap = machine->rmap;
 	struct ptep src, dst;
 	uint32_t vpn;
 
 	for (uint32_t at = from; pte_next(old->mm, at, from + n, &vpn, &src); at = vpn + 1) {
 		uint32_t new_vpn = vpn - from + to;
-		struct page *page;
-		pte_t pte;
 
 		preempt(machine, MREMAP_PER_PTE);
-		if (pte_alloc(machine, new->mm, new_vpn, &dst))
+		if (pte_alloc(machine, new->mm, new_vpn, &dst) ||
+		    move_rmap(machine, old, vpn, src, new, new_vpn, dst))
 			return vpn - from;
-		pte = ptep_get(src); /* making a table may have run reclaim, or anything */
-		if (pte_none(pte))
-			continue;
-		if (pte_present(pte) && rmap->move) {
-			page = pfn_to_page(machine, pte_pfn(pte));
-			if (!(page->flags & PG_RESERVED) &&
-			    rmap->move(machine, page, old, vpn, src, new, new_vpn, dst))
-				return vpn - from;
-		}
-		pte = pte_get_and_clear(machine, src);
-		pte_set(machine, dst, pte);
+		/* Making a table or a copy may have run reclaim, or anything. */
+		if (!pte_none(ptep_get(src)))
+			pte_set(machine, dst, pte_get_and_clear(machine, src));
 	}
 	return n;
 }

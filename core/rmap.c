@@ -73,8 +73,14 @@ static bool mapcount_full(const struct machine *machine, const struct page *page
 	return page->mapcount == MAPCOUNT_MAX_TINY && machine->config.counters == COUNTERS_TINY;
 }
 
-int page_add_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
-		  struct ptep pte)
+/* Only for what others map, too, may a design ask for a copy, and only if it says that it does. */
+static bool may_unshare(const struct machine *machine, const struct page *page, uint32_t others)
+{
+	return machine->rmap->may_unshare && (page->flags & PG_ANON) && others;
+}
+
+int page_try_add_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
+		      struct ptep pte)
 {
 	int err;
 
@@ -85,11 +91,33 @@ int page_add_rmap(struct machine *machine, struct page *page, struct vma *vma, u
 		return -ENOMEM;
 	}
 	err = machine->rmap->add(machine, page, vma, vpn, pte);
+	MM_ASSERT(err <= 0 || may_unshare(machine, page, page->mapcount));
 	if (err)
 		return err;
 	page->mapcount++;
 	vma->mm->rss++;
 	return 0;
+}
+
+int page_add_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
+		  struct ptep pte)
+{
+	int err = page_try_add_rmap(machine, page, vma, vpn, pte);
+
+	MM_ASSERT(err <= 0);
+	return err;
+}
+
+int page_move_rmap(struct machine *machine, struct page *page, struct vma *old, uint32_t old_vpn,
+		   struct ptep from, struct vma *new, uint32_t new_vpn, struct ptep to)
+{
+	int err;
+
+	if (!machine->rmap->move || (page->flags & PG_RESERVED))
+		return 0;
+	err = machine->rmap->move(machine, page, old, old_vpn, from, new, new_vpn, to);
+	MM_ASSERT(err <= 0 || may_unshare(machine, page, page->mapcount - 1));
+	return err;
 }
 
 void page_remove_rmap(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
@@ -231,8 +259,14 @@ bool rmap_maps(const struct machine *machine, const struct page *page, pte_t ent
 bool rmap_probe(struct machine *machine, const struct page *page, const struct vma *vma,
 		uint32_t vpn, struct ptep *pte)
 {
+	return rmap_probe_mm(machine, page, vma->mm, vpn, pte);
+}
+
+bool rmap_probe_mm(struct machine *machine, const struct page *page, const struct mm *mm,
+		   uint32_t vpn, struct ptep *pte)
+{
 	machine->counters.pte_probes++;
-	*pte = pte_lookup(vma->mm, vpn);
+	*pte = pte_lookup(mm, vpn);
 	if (pte->table) {
 		count_kmap(machine);
 		if (rmap_maps(machine, page, ptep_get(*pte)))

@@ -2,7 +2,8 @@
  * swapon and swapoff: an area is emptied by bringing in all that is in it.
  *
  *   page tables   each entry of the area becomes one of the page, old and write-protected; who
- *                 shared the slot shares the page, and the next write to it copies
+ *                 shared the slot shares the page, and the next write to it copies (or has a copy
+ *                 at once, young, if the reverse map wants that: RMAP_UNSHARE)
  *   shmem files   the page joins its file's cache
  *   swap cache    what is left there gives its slot up, and is dirty
  *
@@ -38,7 +39,9 @@ static int unuse_entry(struct machine *machine, struct vma *vma, uint32_t vpn, s
 		err = swapin_page(machine, entry, &page);
 	if (err)
 		return err;
-	err = page_add_rmap(machine, page, vma, vpn, pte);
+	err = page_try_add_rmap(machine, page, vma, vpn, pte);
+	if (err == RMAP_UNSHARE)
+		return swapin_copy(machine, vma, vpn, pte, page);
 	if (err) {
 		page_put(machine, page);
 		return err;

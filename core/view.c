@@ -202,6 +202,7 @@ void machine_stats(const struct machine *machine, struct machine_stats *stats)
 		.swapins = machine->swapins,
 		.reclaimed = machine->reclaimed,
 		.unmaps = machine->unmaps,
+		.early_copies = machine->early_copies,
 		.rmap = machine->counters,
 	};
 	stats->lowmem_peak = machine->lowmem_peak > stats->lowmem_used ? machine->lowmem_peak

@@ -1,18 +1,19 @@
 /*
  * CONTENT of everything that is in memory: every page that the reference has present shows what
  * the model says a read of it would return, and no page is present where a read would fail. Done at
- * recounts, since it looks at all that exists; all other subjects wrote the same entries and
- * returned the same results.
+ * recounts, since it looks at all that exists; other subjects wrote the same entries and returned
+ * the same results, but for those that have copied early: they are looked at, too.
  */
 #include <inttypes.h>
 
 #include "internal.h"
 
-static bool report(struct diff *diff, uint32_t proc, uint32_t vpn, uint64_t got, uint64_t wanted)
+static bool report(struct diff *diff, const struct subject *s, uint32_t proc, uint32_t vpn,
+		   uint64_t got, uint64_t wanted)
 {
 	char name[16];
 
-	find(diff, CHECK_CONTENT, diff->reference->name, "model", "page",
+	find(diff, CHECK_CONTENT, s->name, "model", "page",
 	     "the page at p%" PRIu32 " %s holds 0x%" PRIx64 ", it should hold 0x%" PRIx64, proc,
 	     page_name(vpn, name, sizeof(name)), got, wanted);
 	find_page(diff->finding, proc, vpn);
@@ -20,11 +21,12 @@ static bool report(struct diff *diff, uint32_t proc, uint32_t vpn, uint64_t got,
 }
 
 /* A page is present where the model says that a read fails with ERR. */
-static bool report_stray(struct diff *diff, uint32_t proc, uint32_t vpn, int err)
+static bool report_stray(struct diff *diff, const struct subject *s, uint32_t proc, uint32_t vpn,
+			 int err)
 {
 	char name[16];
 
-	find(diff, CHECK_CONTENT, diff->reference->name, "model", "stray",
+	find(diff, CHECK_CONTENT, s->name, "model", "stray",
 	     "a page is present at p%" PRIu32 " %s, where a read should fail with %s", proc,
 	     page_name(vpn, name, sizeof(name)),
 	     err == RES_BUS    ? "BUS"
@@ -43,27 +45,35 @@ static bool is_stray(const struct page_view *view, int err)
 	return err == RES_BUS || err == -ESRCH;
 }
 
-bool check_all_content(struct diff *diff)
+static bool check_memory(struct diff *diff, const struct subject *s)
 {
-	struct machine *machine = diff->reference->machine;
 	struct page_view view;
 	uint64_t token;
 
-	if (!diff->model)
-		return false;
-	diff->stats.check_count[CHECK_CONTENT]++;
 	for (uint32_t proc = 0; proc < PROC_MAX; proc++) {
 		/* What threads share is looked at once. */
-		if (machine_proc_alive(machine, proc) && machine_mm_of(machine, proc) != proc)
+		if (machine_proc_alive(s->machine, proc) && machine_mm_of(s->machine, proc) != proc)
 			continue;
-		for (uint32_t vpn = 0; machine_next_present(machine, proc, &vpn, &view); vpn++) {
+		for (uint32_t vpn = 0; machine_next_present(s->machine, proc, &vpn, &view); vpn++) {
 			int err = model_peek(diff->model, proc, vpn, &token);
 
 			if (err && is_stray(&view, err))
-				return report_stray(diff, proc, vpn, err);
+				return report_stray(diff, s, proc, vpn, err);
 			if (!err && token != view.token)
-				return report(diff, proc, vpn, view.token, token);
+				return report(diff, s, proc, vpn, view.token, token);
 		}
+	}
+	return false;
+}
+
+bool check_all_content(struct diff *diff)
+{
+	if (!diff->model)
+		return false;
+	diff->stats.check_count[CHECK_CONTENT]++;
+	FOR_EACH_SUBJECT (diff, s) {
+		if ((s == diff->reference || (s->apart && !s->alone)) && check_memory(diff, s))
+			return true;
 	}
 	return false;
 }

@@ -114,7 +114,7 @@ bool check_ptes(struct diff *diff)
 	FOR_EACH_SUBJECT (diff, s) {
 		struct parting parting;
 
-		if (!s->alone && !s->same && compare(diff, s, &parting))
+		if (!s->alone && !s->apart && !s->same && compare(diff, s, &parting))
 			return report(diff, s, &parting);
 	}
 	return false;

@@ -92,7 +92,7 @@ bool check_sets(struct diff *diff)
 	FOR_EACH_SUBJECT (diff, s) {
 		struct segment walk;
 
-		if (s->alone || s->same || !(s->walked || diff->reference->walked))
+		if (s->alone || s->apart || s->same || !(s->walked || diff->reference->walked))
 			continue;
 		switch (compare(diff, s, &walk)) {
 		case SETS_EQUAL:

@@ -90,7 +90,7 @@ static bool hangs_on_areas(const struct diff *diff)
 void excuse_reference(struct diff *diff)
 {
 	FOR_EACH_SUBJECT (diff, s) {
-		if (!s->alone && !meta_failed(diff, s)) {
+		if (!s->alone && !s->apart && !meta_failed(diff, s)) {
 			diff->reference = s;
 			return;
 		}
@@ -179,7 +179,7 @@ void excuse_failures(struct diff *diff)
 	FOR_EACH_SUBJECT (diff, s) {
 		enum diff_excuse excuse;
 
-		if (s->alone || s == diff->reference)
+		if (s->alone || s->apart || s == diff->reference)
 			continue;
 		excuse = excuse_for(diff, s);
 		if (excuse == NR_EXCUSES || same_outcome(diff, s))

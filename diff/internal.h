@@ -6,6 +6,7 @@
  *   group.c           an op and those that ran inside it: in which order they are judged
  *   narrow.c          an mremap that area boundaries would tell apart, made the same for all
  *   excuse.c          names and reasons; who leaves the lockstep, and who is the reference
+ *   early_copy.c      who has copied a page that the others share, and what is still compared
  *   finding.c         how a finding is filled in and printed
  *   events.c          a subject's events as segments: outside walks, and one per walk
  *   check_*.c         one question each, in the order of checks.def
@@ -35,7 +36,10 @@ _Noreturn void diff_assert_failed(const char *what, const char *file, int line);
 struct subject {
 	struct machine *machine;
 	const char *name;
-	bool alone; /* has left the lockstep: judged against its own page tables only */
+	bool alone;  /* has left the lockstep: judged against its own page tables only */
+	bool copied; /* has copied a page early, in this trace */
+	bool apart;  /* has, where the reference has not: judged, but for where its pages are
+			(early_copy.c) */
 
 	/* of the group under judgement, and of its op that is: see group.c */
 	struct op_outcome outcomes[GROUP_MAX];
@@ -173,6 +177,17 @@ uint32_t group_order(const struct diff *diff, uint32_t order[GROUP_MAX]);
 void group_apply_left(struct diff *diff, const struct op *op, uint32_t k);
 /* Some op of the group was told to fail or to reclaim, or hangs on how areas merge. */
 bool group_fails(const struct diff *diff);
+
+/* ---- early_copy.c ----------------------------------------------------------------------- */
+
+/* After every op: who copied for the reverse map's sake, and the reference did not, is apart. */
+void excuse_early_copies(struct diff *diff);
+/* Who is apart leaves the lockstep when memory runs short. */
+void excuse_apart(struct diff *diff);
+/* Does the result of such an op tell what is in memory, and where? */
+bool tells_residence(enum op_code code);
+/* Must SUBJECT return what the reference returns? */
+bool results_comparable(const struct diff *diff, const struct subject *subject);
 
 /* ---- narrow.c --------------------------------------------------------------------------- */
 

@@ -94,7 +94,7 @@ void diff_begin(struct diff *diff, const struct machine_config *config)
 	}
 	FOR_EACH_SUBJECT (diff, s) {
 		machine_reconfigure(s->machine, &diff->config);
-		s->alone = false;
+		s->alone = s->apart = s->copied = false;
 	}
 	if (diff->model)
 		model_reset(diff->model, config);
@@ -190,11 +190,13 @@ static void look(struct diff *diff)
 	bool failures = group_fails(diff);
 
 	inform(diff);
+	excuse_early_copies(diff);
 	if (failures)
 		excuse_reference(diff);
 	compare_events(diff);
 	if (failures)
 		excuse_failures(diff);
+	excuse_apart(diff);
 }
 
 /* The op under judgement counts, and the model goes along. */

@@ -4,7 +4,8 @@
  * A picture is every present page of every process: who maps which frame, with which content, and
  * where the reverse map says that frame is mapped. Protections are not in it, because fork takes
  * write permission away and a later fault gives it back. Where memory runs short on the way,
- * reclaim may unmap pages by right; such a try is counted and not judged.
+ * reclaim may unmap pages by right, and a design may have a shared page copied that mremap moves;
+ * such a try is counted and not judged.
  */
 #include "metamorph.h"
 
@@ -156,8 +157,8 @@ static bool choose_part(struct metamorph *m, struct part *part)
  */
 
 struct way {
-	bool unmapped; /* reclaim was at work */
-	bool failed;   /* an op of it did */
+	bool excused; /* reclaim was at work, or pages were copied for the design's sake */
+	bool failed;  /* an op of it did */
 };
 
 static void apply(struct metamorph *m, const struct op *op, struct way *way)
@@ -168,9 +169,10 @@ static void apply(struct metamorph *m, const struct op *op, struct way *way)
 
 	machine_apply(m->machine, op, &result);
 	way->failed |= result.err != 0;
+	way->excused |= machine_last_op(m->machine)->early_copies > 0;
 	events = machine_events(m->machine, &n);
 	for (size_t i = 0; i < n; i++)
-		way->unmapped |= events[i].kind == EVENT_WALK && events[i].aux == WALK_UNMAP;
+		way->excused |= events[i].kind == EVENT_WALK && events[i].aux == WALK_UNMAP;
 }
 
 static bool try_fork(struct metamorph *m, enum op_code *code, struct way *way)
@@ -345,7 +347,7 @@ static enum outcome try_relation(struct metamorph *m, enum metamorph_relation re
 	size_t at;
 
 	take_picture(m, &m->before);
-	if (!relations[relation].attempt(m, &code, &way) || way.failed || way.unmapped)
+	if (!relations[relation].attempt(m, &code, &way) || way.failed || way.excused)
 		return SKIPPED;
 	take_picture(m, &m->after);
 	at = first_difference(&m->before, &m->after);

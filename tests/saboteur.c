@@ -201,13 +201,14 @@ struct cut {
 	const struct vma *part;
 };
 
-static void point_back(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
+static bool point_back(struct machine *machine, struct page *page, uint32_t vpn, struct ptep pte,
 		       void *arg)
 {
 	const struct cut *cut = arg;
 
 	if (page->rmap.ptr == cut->part)
 		page->rmap.ptr = cut->vma;
+	return true;
 }
 
 /*
@@ -221,7 +222,7 @@ static int forgetful_split(struct machine *machine, struct vma *vma, struct vma 
 	int err = base_of(machine)->vma_split(machine, vma, part);
 
 	if (!err)
-		rmap_each_mapped(machine, vma, part->start, part->end, point_back, &cut);
+		rmap_each_mapped(machine, vma, part->start, part->end, NULL, point_back, &cut);
 	return err;
 }
 

@@ -22,7 +22,7 @@
 struct hunt {
 	struct saboteur saboteur;
 	struct diff *diff;
-	struct trace trace;
+	struct trace trace = {0};
 	struct finding finding;
 	bool faults;
 };
@@ -169,7 +169,7 @@ static void split_on(const struct rmap_ops *ops, uint32_t check_every, const cha
 {
 	struct diff_options options;
 	struct finding finding;
-	struct trace trace;
+	struct trace trace = {0};
 	struct diff *diff;
 	char error[160];
 	int found;

@@ -37,9 +37,10 @@ struct op_trace {
 	bool alloc_failed; /* some allocation failed: ordered by the trace, or for want of memory */
 	bool meta_failed;  /* one of the backend's did, by order of the trace */
 	uint32_t allocs;   /* engine allocations made */
-	uint32_t meta_allocs; /* backend allocations made */
-	uint32_t area_allocs; /* of allocs, those of an area: designs that merge less make more */
-	uint32_t trylocks;    /* failed: entries and pages that a nested op's walk left alone */
+	uint32_t meta_allocs;  /* backend allocations made */
+	uint32_t area_allocs;  /* of allocs, those of an area: designs that merge less make more */
+	uint32_t trylocks;     /* failed: entries and pages that a nested op's walk left alone */
+	uint32_t early_copies; /* pages copied, or to be copied, for RMAP_UNSHARE */
 };
 /*
  * Do OP (refs == 0: see op_resolve). Always returns; refusals are in RESULT. Events of the
@@ -183,6 +184,7 @@ struct machine_stats {
 	uint32_t committed_as;                         /* pages */
 	uint64_t host_allocs;                          /* malloc calls since creation */
 	uint64_t swapouts, swapins, reclaimed, unmaps; /* unmaps: entries that walks removed */
+	uint64_t early_copies; /* pages copied because the design asked for it (RMAP_UNSHARE) */
 	struct rmap_counters rmap;
 };
 void machine_stats(const struct machine *machine, struct machine_stats *stats);

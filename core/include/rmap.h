@@ -16,7 +16,7 @@
  *   fork         mm_init(child, parent), then per area: vma_fork(parent, child), then per
  *                entry: add(child) ... <entry written>
  *   mprotect     vma_split / vma_merge / vma_shift
- *   mremap       vma_move, then per entry: move
+ *   mremap       vma_move, then per entry: move (and again, if a copy was made for it)
  *   unmap, COW   remove, <entry cleared>
  *   try_to_unmap walk; the visitor clears the entry and answers RMAP_DROP
  *   munmap       (remove per entry), vma_unlink
@@ -46,6 +46,14 @@ enum rmap_answer {
 };
 
 /*
+ * What add() and move() may answer, besides 0 and -ENOMEM, in a design that finds the mappings of
+ * an anonymous page only where all of them are at one address (rmap_ops.may_unshare): the mapping
+ * cannot join the others that PAGE has. Nothing has changed. The engine then makes a copy for it,
+ * so that it shares with nobody.
+ */
+#define RMAP_UNSHARE 1
+
+/*
  * Called for each mapping that a backend finds. VMA and VPN say where, PTE is the
  * entry. The visitor calls no backend. A backend must show only entries for which
  * rmap_probe() or pte_addr_find() succeeded; whether they map PAGE is verified by
@@ -69,6 +77,8 @@ struct rmap_ops {
 
 	/* Anonymous areas may merge whatever their vm_pgoff (the design does not use it). */
 	bool anon_pgoff_free;
+	/* add() and move() may answer RMAP_UNSHARE. */
+	bool may_unshare;
 
 	/*
 	 * Make caches with kmem_cache_create(). Called once for a machine, before anything
@@ -81,7 +91,10 @@ struct rmap_ops {
 	 * The entry PTE, for VPN of VMA, is about to map PAGE (one sub-page of it), in addition
 	 * to the page->mapcount entries that map it now. The page is anonymous if page->flags has
 	 * PG_ANON, else it is page->mapping's page page->index. Returns 0 or -ENOMEM; then
-	 * the entry is not written and the backend must look as if it was never called.
+	 * the entry is not written and the backend must look as if it was never called. Or
+	 * RMAP_UNSHARE, if a swap entry is being resolved whose page is in the swap cache and
+	 * mapped again elsewhere (mremap moves swap entries without asking): the engine maps a copy
+	 * here.
 	 */
 	int (*add)(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
 		   struct ptep pte);
@@ -93,8 +106,10 @@ struct rmap_ops {
 
 	/*
 	 * mremap moves a mapping of PAGE from entry FROM (OLD_VPN of OLD) to entry TO
-	 * (NEW_VPN of NEW). Called before either is written. Returns 0 or -ENOMEM with
-	 * nothing changed. Optional: for designs that find the page by its area.
+	 * (NEW_VPN of NEW). Called before either is written. Returns 0, -ENOMEM with nothing
+	 * changed, or RMAP_UNSHARE, if PAGE is anonymous and mapcount above 1: the engine breaks
+	 * the sharing at FROM as a write fault would, which may fail, and asks again for the copy.
+	 * Optional: for designs that find the page by its area or address.
 	 */
 	int (*move)(struct machine *machine, struct page *page, struct vma *old, uint32_t old_vpn,
 		    struct ptep from, struct vma *new, uint32_t new_vpn, struct ptep to);
@@ -231,6 +246,9 @@ bool rmap_maps(const struct machine *machine, const struct page *page, pte_t ent
  */
 bool rmap_probe(struct machine *machine, const struct page *page, const struct vma *vma,
 		uint32_t vpn, struct ptep *pte);
+/* The same for a design that knows the address space and not yet the area. */
+bool rmap_probe_mm(struct machine *machine, const struct page *page, const struct mm *mm,
+		   uint32_t vpn, struct ptep *pte);
 
 /* The pte_addr_t of an entry, and back. Finding one counts a kmap_atomic under HIGHPTE;
  * false: there is no page table at that address any more. */

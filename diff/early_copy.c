@@ -1,0 +1,92 @@
+/*
+ * The excuse early-copy: a subject whose reverse map had a page copied that the others go on
+ * sharing.
+ *
+ *   p0, p1 share a page; p1 moves it      anonmm: two frames      the others: one frame
+ *
+ * From that op on it is *apart*. It has a frame more than the others, so it hands out other frames,
+ * its lists have another order, reclaim takes other pages, and a later write finds nothing left to
+ * copy: SETS and PTES, which compare where pages are, have nothing to compare any more. All that a
+ * program can see must still be the same, and is judged: results, and contents of everything in
+ * memory, which CONTENT looks up in each such machine and not only in the reference. So are walks
+ * against the machine's own page tables, counts, structure and leaks. What a result says of
+ * residence (how many entries were young, how many pages were freed) no program can ask for.
+ *
+ * Memory also runs short at other times. A subject that is apart when that happens, to it or to the
+ * reference, may have got less far; it leaves the lockstep.
+ */
+#include "internal.h"
+
+/* Who made the fewest copies stays the measure; whoever made as many is in lockstep with it. */
+static void choose_reference(struct diff *diff)
+{
+	struct subject *least = diff->reference;
+
+	FOR_EACH_SUBJECT (diff, s) {
+		if (!s->alone && !s->apart && s->last->early_copies < least->last->early_copies)
+			least = s;
+	}
+	diff->reference = least;
+}
+
+/* Some subject has copied in this op. The first time in a trace counts. */
+static bool has_copied(struct diff *diff)
+{
+	bool copied = false;
+
+	FOR_EACH_SUBJECT (diff, s) {
+		if (s->alone || !s->last->early_copies)
+			continue;
+		if (!s->copied)
+			excuse_count(diff, EXCUSE_EARLY_COPY);
+		s->copied = copied = true;
+	}
+	return copied;
+}
+
+void excuse_early_copies(struct diff *diff)
+{
+	if (!has_copied(diff))
+		return;
+	choose_reference(diff);
+	FOR_EACH_SUBJECT (diff, s) {
+		if (s->last->early_copies != diff->reference->last->early_copies)
+			s->apart = true;
+	}
+}
+
+void excuse_apart(struct diff *diff)
+{
+	FOR_EACH_SUBJECT (diff, s) {
+		if (!s->apart || s->alone)
+			continue;
+		if (!s->last->alloc_failed && !diff->reference->last->alloc_failed)
+			continue;
+		s->alone = true;
+		excuse_count(diff, s->last->meta_failed ? EXCUSE_META_FAILURE : EXCUSE_EARLY_COPY);
+	}
+}
+
+bool tells_residence(enum op_code code)
+{
+	return code == OP_evict || code == OP_swapout || code == OP_age || code == OP_reclaim;
+}
+
+/* On i386 a page that may only be written can be read while it is present (see write-only). */
+static bool depends_on_presence(const struct diff *diff, const struct subject *s)
+{
+	const struct op *op = &diff->op;
+	struct page_view view;
+
+	return op->code == OP_read && s->result.err != diff->reference->result.err &&
+	       machine_view_page(s->machine, op->args[0], op->args[1] / PAGE_SIZE, &view) &&
+	       (view.vm_flags & VM_WRITE) && !(view.vm_flags & (VM_READ | VM_EXEC));
+}
+
+bool results_comparable(const struct diff *diff, const struct subject *s)
+{
+	if (s->alone)
+		return false;
+	return !s->apart ||
+	       !(tells_residence((enum op_code)diff->op.code) || depends_on_presence(diff, s));
+}
