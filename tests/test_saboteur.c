@@ -22,7 +22,7 @@
 struct hunt {
 	struct saboteur saboteur;
 	struct diff *diff;
-	struct trace trace = {0};
+	struct trace trace;
 	struct finding finding;
 	bool faults;
 };
