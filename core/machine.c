@@ -38,14 +38,23 @@ static void boot(struct machine *machine)
 	machine->nr_events = 0;
 }
 
+/* A page of several frames, mapped more than once by one address space, could never be moved by a
+ * design that has shared pages copied first: such a machine has pages of one frame. */
+static void take_config(struct machine *machine, const struct machine_config *config)
+{
+	machine->config = *config;
+	if (machine->rmap->may_unshare)
+		machine->config.cluster = 0;
+}
+
 struct machine *machine_create(const struct machine_config *config, const struct rmap_ops *rmap)
 {
 	struct machine *machine = calloc(1, sizeof(*machine));
 
 	if (!machine)
 		abort();
-	machine->config = *config;
 	machine->rmap = rmap;
+	take_config(machine, config);
 	kmem_init(machine);
 	if (rmap->create)
 		rmap->create(machine);
@@ -59,7 +68,7 @@ void machine_reconfigure(struct machine *machine, const struct machine_config *c
 	file_reset(machine);
 	frame_reset(machine);
 	kmem_reset(machine);
-	machine->config = *config;
+	take_config(machine, config);
 	boot(machine);
 }
 

@@ -12,10 +12,30 @@
  * against the machine's own page tables, counts, structure and leaks. What a result says of
  * residence (how many entries were young, how many pages were freed) no program can ask for.
  *
- * Memory also runs short at other times. A subject that is apart when that happens, to it or to the
- * reference, may have got less far; it leaves the lockstep.
+ * Memory also runs short at other times, and a nested op meets its point at others. A subject that
+ * is apart when that happens may have got less far; it leaves the lockstep.
  */
 #include "internal.h"
+
+/* Copies that S made in the op or the group that is looked at. */
+static uint32_t copies(const struct diff *diff, const struct subject *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t k = 0; k < diff->nr_group; k++)
+		n += s->outcomes[k].trace.early_copies;
+	return n;
+}
+
+/* Memory ran short in it. */
+static bool ran_short(const struct diff *diff, const struct subject *s)
+{
+	bool any = s->last->alloc_failed;
+
+	for (uint32_t k = 0; k < diff->nr_group; k++)
+		any |= s->outcomes[k].trace.alloc_failed;
+	return any;
+}
 
 /* Who made the fewest copies stays the measure; whoever made as many is in lockstep with it. */
 static void choose_reference(struct diff *diff)
@@ -23,7 +43,7 @@ static void choose_reference(struct diff *diff)
 	struct subject *least = diff->reference;
 
 	FOR_EACH_SUBJECT (diff, s) {
-		if (!s->alone && !s->apart && s->last->early_copies < least->last->early_copies)
+		if (!s->alone && !s->apart && copies(diff, s) < copies(diff, least))
 			least = s;
 	}
 	diff->reference = least;
@@ -35,7 +55,7 @@ static bool has_copied(struct diff *diff)
 	bool copied = false;
 
 	FOR_EACH_SUBJECT (diff, s) {
-		if (s->alone || !s->last->early_copies)
+		if (s->alone || !copies(diff, s))
 			continue;
 		if (!s->copied)
 			excuse_count(diff, EXCUSE_EARLY_COPY);
@@ -50,9 +70,19 @@ void excuse_early_copies(struct diff *diff)
 		return;
 	choose_reference(diff);
 	FOR_EACH_SUBJECT (diff, s) {
-		if (s->last->early_copies != diff->reference->last->early_copies)
+		if (copies(diff, s) != copies(diff, diff->reference))
 			s->apart = true;
 	}
+}
+
+/* A nested op ran elsewhere in S: how often a point is passed depends on what is in memory. */
+static bool nested_elsewhere(const struct diff *diff, const struct subject *s)
+{
+	for (uint32_t k = 1; k < diff->nr_group; k++) {
+		if (s->outcomes[k].order != diff->reference->outcomes[k].order)
+			return true;
+	}
+	return false;
 }
 
 void excuse_apart(struct diff *diff)
@@ -60,7 +90,8 @@ void excuse_apart(struct diff *diff)
 	FOR_EACH_SUBJECT (diff, s) {
 		if (!s->apart || s->alone)
 			continue;
-		if (!s->last->alloc_failed && !diff->reference->last->alloc_failed)
+		if (!ran_short(diff, s) && !ran_short(diff, diff->reference) &&
+		    !nested_elsewhere(diff, s))
 			continue;
 		s->alone = true;
 		excuse_count(diff, s->last->meta_failed ? EXCUSE_META_FAILURE : EXCUSE_EARLY_COPY);
@@ -69,7 +100,8 @@ void excuse_apart(struct diff *diff)
 
 bool tells_residence(enum op_code code)
 {
-	return code == OP_evict || code == OP_swapout || code == OP_age || code == OP_reclaim;
+	return code == OP_evict || code == OP_swapout || code == OP_age || code == OP_reclaim ||
+	       code == OP_migrate || code == OP_writeback || code == OP_mkclean || code == OP_fdrop;
 }
 
 /* On i386 a page that may only be written can be read while it is present (see write-only). */

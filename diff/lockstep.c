@@ -94,7 +94,10 @@ void diff_begin(struct diff *diff, const struct machine_config *config)
 	}
 	FOR_EACH_SUBJECT (diff, s) {
 		machine_reconfigure(s->machine, &diff->config);
-		s->alone = s->apart = s->copied = false;
+		s->alone = s->copied = false;
+		s->apart = machine_config(s->machine)->cluster != diff->config.cluster;
+		if (s->apart)
+			excuse_count(diff, EXCUSE_SINGLE_FRAMES);
 	}
 	if (diff->model)
 		model_reset(diff->model, config);
@@ -104,6 +107,8 @@ void diff_begin(struct diff *diff, const struct machine_config *config)
 	if (diff->options.feedback)
 		feedback_begin(diff->options.feedback);
 	diff->reference = diff->subjects;
+	while (diff->reference->apart && diff->reference + 1 < diff->subjects + diff->nr)
+		diff->reference++;
 	diff->op_index = 0;
 	diff->at_end = false;
 	diff->end_hash = 0;

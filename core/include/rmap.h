@@ -77,7 +77,8 @@ struct rmap_ops {
 
 	/* Anonymous areas may merge whatever their vm_pgoff (the design does not use it). */
 	bool anon_pgoff_free;
-	/* add() and move() may answer RMAP_UNSHARE. */
+	/* add() and move() may answer RMAP_UNSHARE. Its machine has no page clustering: `cluster`
+	 * is taken as 0. */
 	bool may_unshare;
 
 	/*
