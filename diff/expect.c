@@ -49,7 +49,7 @@ static bool expect_pages(struct diff *diff, const struct expect *expect)
 		for (size_t i = 0; i < n; i++)
 			got[i] = machine_page_char(s->machine, expect->proc,
 						   expect->vpn + (uint32_t)i);
-		if (s->alone || s->copied || memcmp(got, expect->text, n) == 0)
+		if (s->alone || s->copied || s->apart || memcmp(got, expect->text, n) == 0)
 			continue;
 		find(diff, CHECK_EXPECT, s->name, "trace", "pages",
 		     "line %" PRIu32 ": expected pages %s, got %s", expect->line, expect->text,
@@ -66,7 +66,7 @@ static bool expect_mappers(struct diff *diff, const struct expect *expect)
 		struct page_view view;
 
 		machine_view_page(s->machine, expect->proc, expect->vpn, &view);
-		if (s->alone || s->copied || view.mapcount == expect->count)
+		if (s->alone || s->copied || s->apart || view.mapcount == expect->count)
 			continue;
 		find(diff, CHECK_EXPECT, s->name, "trace", "mappers",
 		     "line %" PRIu32 ": expected %" PRIu32

@@ -204,7 +204,7 @@ static void the_split_that_killed_a_design_is_caught(void **state)
 	split_on(&saboteur.ops, 0, "unmapped:age:split-anon_vma_direct:missed");
 	saboteur_init(&saboteur, base, SABOTAGE_SPLIT);
 	split_on(&saboteur.ops, 1,
-		 "structure:mprotect:split-anon_vma_direct:a-direct-page-has-one-mapping");
+		 "structure:mprotect:split-anon_vma_direct:a-direct-page-is-mapped-in-the");
 }
 
 /* The same seed meets the same fault, in the same run and in another one. */
