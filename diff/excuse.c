@@ -107,17 +107,21 @@ static enum diff_excuse excuse_for(const struct diff *diff, const struct subject
 	return hangs_on_areas(diff) ? EXCUSE_NESTED_AREA : NR_EXCUSES;
 }
 
-/* The next pages of PROC at or after VPN that are one mapping, whoever cut them into areas. */
+/*
+ * The next pages of PROC at or after VPN that are one mapping, whoever cut them into areas. With
+ * page clustering a cut inside a page counts: it decides what shares the page later on.
+ */
 static bool next_mapping(const struct subject *s, uint32_t proc, uint32_t vpn,
 			 struct area_view *mapping)
 {
+	uint32_t inside = (1u << machine_config(s->machine)->cluster) - 1;
 	struct area_view next;
 
 	if (!machine_view_area(s->machine, proc, vpn, mapping))
 		return false;
 	while (machine_view_area(s->machine, proc, mapping->end, &next) &&
 	       next.start == mapping->end && next.flags == mapping->flags &&
-	       next.file == mapping->file)
+	       next.file == mapping->file && !(next.pgoff & inside))
 		mapping->end = next.end;
 	return true;
 }
