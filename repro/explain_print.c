@@ -37,8 +37,6 @@ static void print_op(const struct trace *trace, uint32_t op, uint32_t guilty, FI
 static void print_step(const struct explanation *explanation, const struct explain_step *step,
 		       const struct trace *trace, FILE *out)
 {
-	const struct mapping *removed = step->mappings + step->added;
-
 	print_op(trace, step->op, explanation->finding.op_index, out);
 	if (step->added) {
 		fputs("             mapped by ", out);
@@ -47,7 +45,7 @@ static void print_step(const struct explanation *explanation, const struct expla
 	}
 	if (step->removed) {
 		fputs("             no longer by ", out);
-		print_pages(removed, step->removed, out);
+		print_pages(&step->mappings[step->added], step->removed, out);
 		fputs("\n", out);
 	}
 	if (step->swapped)

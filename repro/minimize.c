@@ -30,7 +30,7 @@ bool minimize_stopped(const struct minimizer *minimizer)
 /* A crash takes the process along, so it is looked for in others. */
 static int run(struct minimizer *minimizer, const struct trace *trace)
 {
-	if (minimizer->isolate)
+	if (minimizer->crash || minimizer->options->isolate)
 		return isolated_run(minimizer->diff, trace, &minimizer->finding);
 	return diff_run(minimizer->diff, trace, &minimizer->finding);
 }
@@ -145,7 +145,7 @@ static bool is_wanted(struct minimizer *minimizer)
 	report->runs++;
 	if (isolated_run(minimizer->diff, minimizer->best, &minimizer->finding) <= 0)
 		return false;
-	minimizer->isolate = minimizer->finding.check == CHECK_CRASH;
+	minimizer->crash = minimizer->finding.check == CHECK_CRASH;
 	if (wish && strcmp(wish, minimizer->finding.signature) != 0)
 		return false;
 	memcpy(report->signature, minimizer->finding.signature, sizeof(report->signature));

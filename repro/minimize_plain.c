@@ -270,7 +270,7 @@ static void look(struct minimizer *minimizer)
 	for (uint32_t i = 0; i < best->nr_ops; i++) {
 		uint32_t n = op_group(&best->ops[i], best->nr_ops - i);
 
-		if (minimizer->isolate && i + n >= best->nr_ops)
+		if (minimizer->crash && i + n >= best->nr_ops)
 			break; /* that is what dies */
 		diff_step_group(minimizer->diff, &best->ops[i], n, &minimizer->finding);
 		for (uint32_t k = 0; k < n; k++) {

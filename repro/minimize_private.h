@@ -22,7 +22,7 @@ struct minimizer {
 	const struct minimize_options *options;
 	struct minimize_report *report;
 	struct diff *diff;
-	bool isolate;           /* each run is a process: what is minimized is a crash */
+	bool crash;             /* what is minimized is one: each run is a process */
 	struct finding finding; /* of the last run */
 	struct trace *best;
 	struct trace candidate;

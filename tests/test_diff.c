@@ -289,6 +289,8 @@ static void every_excuse_fires(void **state)
 
 	set_up(&f, NULL);
 	fires(&f, &config, ((1u << NR_EXCUSES) - 1) & ~alone & ~(1u << EXCUSE_SINGLE_FRAMES));
+	tear_down(&f);
+	set_up(&f, NULL);
 	fires(&f, &machine_preset_find("tiny-pgcl2")->config, 1u << EXCUSE_SINGLE_FRAMES);
 	tear_down(&f);
 

@@ -229,6 +229,7 @@ int cmd_minimize(int argc, char **argv)
 	minimize_options_init(&arguments.minimize);
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
 	arguments.minimize.diff = arguments.lockstep.diff;
+	arguments.minimize.isolate = true;
 	text = cli_read_file(arguments.input, &size);
 	if (!text)
 		return CLI_USAGE;

@@ -213,6 +213,7 @@ static int shorten(const struct arguments *arguments, struct trace *trace)
 
 	minimize_options_init(&how);
 	how.diff = arguments->lockstep.diff;
+	how.isolate = true;
 	err = minimize(trace, &how, &report);
 	return err ? cli_error(CLI_INTERNAL, "%s: %s", arguments->input, strerror(-err)) : CLI_OK;
 }

@@ -262,6 +262,7 @@ static int write_bug(const struct triage *triage, struct bug *bug)
 
 	minimize_options_init(&how);
 	how.diff = triage->arguments->lockstep.diff;
+	how.isolate = true;
 	how.signature = bug->signature;
 	if (minimize(&bug->trace, &how, &report))
 		return cli_error(CLI_INTERNAL, "%s: does not show %s a second time", bug->path,

@@ -4,9 +4,12 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "explain.h"
 #include "minimize.h"
@@ -109,24 +112,65 @@ static int save(const struct origin *origin, struct kind *kind)
 
 /* ---- minimized, and told ------------------------------------------------------------------- */
 
-struct told {
+struct minimal {
 	const struct trace *trace;
 	const struct minimize_report *report;
-	const struct explanation *explanation;
 };
 
 static void print_minimal(FILE *out, const void *what)
 {
-	const struct told *told = what;
+	const struct minimal *minimal = what;
 
-	minimize_print(told->trace, told->report, out);
+	minimize_print(minimal->trace, minimal->report, out);
 }
 
-static void print_story(FILE *out, const void *what)
+static _Noreturn void tell(const struct trace *trace, const struct diff_options *options, FILE *out)
 {
-	const struct told *told = what;
+	struct explanation explanation;
 
-	explain_print(told->explanation, told->trace, out);
+	if (explain(trace, options, &explanation))
+		_exit(1);
+	explain_print(&explanation, trace, out);
+	_exit(fflush(out) ? 1 : 0);
+}
+
+/* All of OUT as text, to be freed, or NULL. */
+static char *text_in(FILE *out)
+{
+	long size = fseek(out, 0, SEEK_END) ? -1 : ftell(out);
+	char *text = size > 0 ? calloc(1, (size_t)size + 1) : NULL;
+
+	rewind(out);
+	if (text && fread(text, 1, (size_t)size, out) != (size_t)size) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* The story of what TRACE shows, to be freed, or NULL. A broken design that is asked about every
+ * page may do anything, so it is asked in a process of its own. */
+static char *story_of(const struct trace *trace, const struct diff_options *options)
+{
+	FILE *out = tmpfile();
+	char *text = NULL;
+	int status = 1;
+	pid_t pid;
+
+	if (!out)
+		return NULL;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		signal(SIGABRT, SIG_DFL);
+		tell(trace, options, out);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid > 0 && !status)
+		text = text_in(out);
+	fclose(out);
+	return text;
 }
 
 /* What metamorphic checks find, lockstep does not: then there is nothing to minimize. */
@@ -134,25 +178,23 @@ static void explain_kind(const struct run *run, struct kind *kind)
 {
 	struct minimize_options options;
 	struct minimize_report report;
-	struct explanation explanation;
 	struct trace trace = {0};
-	struct told told = {&trace, &report, &explanation};
+	struct minimal minimal = {&trace, &report};
 
 	minimize_options_init(&options);
 	options.diff = run->arguments->lockstep.diff;
 	options.diff.coverage = NULL;
+	options.isolate = true;
 	trace_init(&trace, &run->trace.config);
 	if (!trace_copy(&trace, &run->trace) && !minimize(&trace, &options, &report)) {
-		kind->minimal = text_of(print_minimal, &told);
-		if (!explain(&trace, &options.diff, &explanation)) {
-			kind->story = text_of(print_story, &told);
-			explain_release(&explanation);
-		}
+		kind->minimal = text_of(print_minimal, &minimal);
+		kind->story = story_of(&trace, &options.diff);
 	}
 	trace_release(&trace);
-	if (kind->story)
-		fprintf(stderr, "\nminimized to %" PRIu32 " of %" PRIu32 " ops:\n\n%s",
-			report.ops_after, report.ops_before, kind->story);
+	if (!kind->minimal)
+		return;
+	fprintf(stderr, "\nminimized to %" PRIu32 " of %" PRIu32 " ops:\n\n%s", report.ops_after,
+		report.ops_before, kind->story ? kind->story : kind->minimal);
 }
 
 /* ---- kinds ----------------------------------------------------------------------------------- */

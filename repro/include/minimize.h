@@ -29,6 +29,9 @@ struct minimize_report {
 struct minimize_options {
 	const char *signature; /* NULL: that of the finding which the trace shows */
 	struct diff_options diff;
+	/* Each run in a process of its own, as for a crash: a candidate may crash where the trace
+	 * does not. */
+	bool isolate;
 	/* Called after each run, with the report so far. NULL: not at all. */
 	void (*progress)(const struct minimize_report *report, void *arg);
 	void *arg;
