@@ -32,17 +32,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->lockstep;
 		state->child_inputs[1] = &arguments->machine;
+		state->child_inputs[2] = &arguments->input;
 		break;
 	case 'o':
 		arguments->output = arg;
-		break;
-	case ARGP_KEY_ARG:
-		if (arguments->input)
-			argp_error(state, "one trace at a time, please");
-		arguments->input = arg;
-		break;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which trace?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -76,8 +69,10 @@ static int tell(const struct arguments *arguments, const struct trace *trace)
 
 int cmd_explain(int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{.argp = &cli_lockstep_argp}, {.argp = &cli_machine_argp}, {0}};
+	static const struct argp_child children[] = {{.argp = &cli_lockstep_argp},
+						     {.argp = &cli_machine_argp},
+						     {.argp = &cli_input_argp},
+						     {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,

@@ -14,8 +14,7 @@ struct arguments {
 	struct cli_machine machine;
 	bool as_json, quiet;
 	const char *write; /* where the first finding's trace goes */
-	char **paths;
-	int nr_paths;
+	struct cli_paths paths;
 };
 
 struct sweep {
@@ -47,6 +46,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->lockstep;
 		state->child_inputs[1] = &arguments->machine;
+		state->child_inputs[2] = &arguments->paths;
 		break;
 	case KEY_WRITE:
 		arguments->write = arg;
@@ -56,13 +56,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case 'q':
 		arguments->quiet = true;
-		break;
-	case ARGP_KEY_ARGS:
-		arguments->paths = state->argv + state->next;
-		arguments->nr_paths = state->argc - state->next;
-		break;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which trace?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -171,8 +164,10 @@ static int print_total(struct sweep *sweep)
 
 int cmd_failsweep(int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{.argp = &cli_lockstep_argp}, {.argp = &cli_machine_argp}, {0}};
+	static const struct argp_child children[] = {{.argp = &cli_lockstep_argp},
+						     {.argp = &cli_machine_argp},
+						     {.argp = &cli_paths_argp},
+						     {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
@@ -192,9 +187,9 @@ int cmd_failsweep(int argc, char **argv)
 	trace_init(&sweep.trace, &machine_presets[0].config);
 	trace_init(&sweep.failing, &machine_presets[0].config);
 	sweep.json = arguments.as_json ? json_array() : NULL;
-	for (int i = 0; i < arguments.nr_paths; i++)
-		status = cli_graver(
-			status, cli_each_trace(arguments.paths[i], CLI_TRACES, sweep_file, &sweep));
+	for (int i = 0; i < arguments.paths.nr; i++)
+		status = cli_graver(status, cli_each_trace(arguments.paths.paths[i], CLI_TRACES,
+							   sweep_file, &sweep));
 	status = cli_graver(status, print_total(&sweep));
 	trace_release(&sweep.trace);
 	trace_release(&sweep.failing);

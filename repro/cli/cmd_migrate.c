@@ -13,8 +13,7 @@
 
 struct arguments {
 	bool check;
-	char **paths;
-	int nr_paths;
+	struct cli_paths paths;
 };
 
 enum { KEY_CHECK = 256 };
@@ -29,15 +28,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	struct arguments *arguments = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->paths;
+		break;
 	case KEY_CHECK:
 		arguments->check = true;
-		break;
-	case ARGP_KEY_ARGS:
-		arguments->paths = state->argv + state->next;
-		arguments->nr_paths = state->argc - state->next;
-		break;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which trace?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -117,9 +112,11 @@ static int migrate_file(const char *path, void *arg)
 
 int cmd_migrate(int argc, char **argv)
 {
+	static const struct argp_child children[] = {{.argp = &cli_paths_argp}, {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
+		.children = children,
 		.args_doc = "FILE|DIRECTORY...",
 		.doc = "Bring traces of earlier format versions up to this build's, in place. They "
 		       "are readable without it. Exit status: 0 done, 1 with --check if "
@@ -129,8 +126,8 @@ int cmd_migrate(int argc, char **argv)
 	int status = CLI_OK;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-	for (int i = 0; i < arguments.nr_paths; i++)
-		status = cli_graver(status, cli_each_trace(arguments.paths[i], CLI_TRACES,
+	for (int i = 0; i < arguments.paths.nr; i++)
+		status = cli_graver(status, cli_each_trace(arguments.paths.paths[i], CLI_TRACES,
 							   migrate_file, &arguments));
 	return cli_finish(status);
 }

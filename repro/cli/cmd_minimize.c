@@ -46,6 +46,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->lockstep;
+		state->child_inputs[1] = &arguments->input;
 		break;
 	case 'o':
 		arguments->output = arg;
@@ -58,14 +59,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_TEXT:
 		arguments->form = CLI_TEXT;
-		break;
-	case ARGP_KEY_ARG:
-		if (arguments->input)
-			argp_error(state, "one trace at a time, please");
-		arguments->input = arg;
-		break;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which trace?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -208,7 +201,8 @@ static int run(struct arguments *arguments, const char *text, size_t size, struc
 
 int cmd_minimize(int argc, char **argv)
 {
-	static const struct argp_child children[] = {{.argp = &cli_lockstep_argp}, {0}};
+	static const struct argp_child children[] = {
+		{.argp = &cli_lockstep_argp}, {.argp = &cli_input_argp}, {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,

@@ -20,8 +20,7 @@ struct arguments {
 	uint32_t stop_at;   /* ops */
 	const char *expect; /* a signature that must appear */
 	bool show, costs, hash, json, quiet, fail_sweep;
-	char **paths;
-	int nr_paths;
+	struct cli_paths paths;
 };
 
 struct replay {
@@ -62,6 +61,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->lockstep;
 		state->child_inputs[1] = &arguments->machine;
+		state->child_inputs[2] = &arguments->paths;
 		break;
 	case KEY_EXPECT:
 		arguments->expect = arg;
@@ -89,13 +89,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case 'q':
 		arguments->quiet = true;
-		break;
-	case ARGP_KEY_ARGS:
-		arguments->paths = state->argv + state->next;
-		arguments->nr_paths = state->argc - state->next;
-		break;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which trace?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -297,8 +290,10 @@ static int replay_file(const char *path, void *arg)
 
 int cmd_replay(int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{.argp = &cli_lockstep_argp}, {.argp = &cli_machine_argp}, {0}};
+	static const struct argp_child children[] = {{.argp = &cli_lockstep_argp},
+						     {.argp = &cli_machine_argp},
+						     {.argp = &cli_paths_argp},
+						     {0}};
 	static const struct argp argp = {.options = options,
 					 .parser = parse_option,
 					 .children = children,
@@ -317,8 +312,8 @@ int cmd_replay(int argc, char **argv)
 	trace_init(&replay.trace, &machine_presets[0].config);
 	trace_init(&replay.failing, &machine_presets[0].config);
 	replay.json = arguments.json ? json_array() : NULL;
-	for (int i = 0; i < arguments.nr_paths; i++)
-		status = cli_graver(status, cli_each_trace(arguments.paths[i], CLI_TRACES,
+	for (int i = 0; i < arguments.paths.nr; i++)
+		status = cli_graver(status, cli_each_trace(arguments.paths.paths[i], CLI_TRACES,
 							   replay_file, &replay));
 	if (replay.json)
 		status = cli_graver(status, cli_print_json(replay.json));

@@ -50,20 +50,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->lockstep;
 		state->child_inputs[1] = &arguments->machine;
+		state->child_inputs[2] = &arguments->input;
 		break;
 	case 'o':
 		arguments->out = arg;
 		break;
 	case KEY_AS_IT_IS:
 		arguments->as_it_is = true;
-		break;
-	case ARGP_KEY_ARG:
-		if (arguments->input)
-			argp_error(state, "one trace at a time, please");
-		arguments->input = arg;
-		break;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which trace?");
 		break;
 	case ARGP_KEY_END:
 		if (!arguments->out)
@@ -246,8 +239,10 @@ static int make(const struct arguments *arguments, struct trace *trace)
 
 int cmd_repro(int argc, char **argv)
 {
-	static const struct argp_child children[] = {
-		{.argp = &cli_lockstep_argp}, {.argp = &cli_machine_argp}, {0}};
+	static const struct argp_child children[] = {{.argp = &cli_lockstep_argp},
+						     {.argp = &cli_machine_argp},
+						     {.argp = &cli_input_argp},
+						     {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,

@@ -24,8 +24,7 @@ struct arguments {
 	char *out;
 	uint32_t skip;
 	bool as_json;
-	char **paths;
-	int nr_paths;
+	struct cli_paths paths;
 };
 
 /* A signature, and the best input that shows it so far. */
@@ -66,6 +65,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->lockstep;
+		state->child_inputs[1] = &arguments->paths;
 		break;
 	case 'o':
 		arguments->out = arg;
@@ -75,13 +75,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_JSON:
 		arguments->as_json = true;
-		break;
-	case ARGP_KEY_ARGS:
-		arguments->paths = state->argv + state->next;
-		arguments->nr_paths = state->argc - state->next;
-		break;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which inputs?");
 		break;
 	case ARGP_KEY_END:
 		if (!arguments->out)
@@ -331,8 +324,8 @@ static int run(struct triage *triage)
 	if (mkdir(arguments->out, 0777) && errno != EEXIST)
 		return cli_error(CLI_INTERNAL, "%s: %s", arguments->out, strerror(errno));
 	status = cli_each_trace(arguments->out, CLI_TRACES_IF_ANY, sort_earlier, triage);
-	for (int i = 0; i < arguments->nr_paths; i++)
-		status = cli_graver(status, cli_each_trace(arguments->paths[i], CLI_ALL_FILES,
+	for (int i = 0; i < arguments->paths.nr; i++)
+		status = cli_graver(status, cli_each_trace(arguments->paths.paths[i], CLI_ALL_FILES,
 							   sort_input, triage));
 	for (uint32_t i = 0; i < triage->nr_bugs && status == CLI_OK; i++) {
 		if (!triage->bugs[i].minimal)
@@ -345,7 +338,8 @@ static int run(struct triage *triage)
 
 int cmd_triage(int argc, char **argv)
 {
-	static const struct argp_child children[] = {{.argp = &cli_lockstep_argp}, {0}};
+	static const struct argp_child children[] = {
+		{.argp = &cli_lockstep_argp}, {.argp = &cli_paths_argp}, {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,

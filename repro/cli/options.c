@@ -5,6 +5,8 @@
  *   backends  --backends A,B  --backend A|./mine.so
  *   lockstep  the same, --check-every K  --canary N
  *   machine   --machine MACHINE
+ *   input     one FILE
+ *   paths     FILE|DIRECTORY...
  */
 #include "options.h"
 
@@ -195,3 +197,45 @@ static error_t parse_machine(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp cli_machine_argp = {.options = machine_options, .parser = parse_machine};
+
+/* ---- what a command is about --------------------------------------------------------------------
+ */
+
+static error_t parse_input(int key, char *arg, struct argp_state *state)
+{
+	const char **input = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (*input)
+			argp_error(state, "one trace at a time, please");
+		*input = arg;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which trace?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp cli_input_argp = {.parser = parse_input};
+
+static error_t parse_paths(int key, char *arg, struct argp_state *state)
+{
+	struct cli_paths *paths = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARGS:
+		paths->paths = state->argv + state->next;
+		paths->nr = state->argc - state->next;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which trace?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp cli_paths_argp = {.parser = parse_paths};

@@ -33,6 +33,16 @@ struct cli_machine {
 };
 extern const struct argp cli_machine_argp;
 
+/* The one trace that a command is about: input is a const char *. */
+extern const struct argp cli_input_argp;
+
+/* All that a command is about: at least one file or directory. */
+struct cli_paths {
+	char **paths;
+	int nr;
+};
+extern const struct argp cli_paths_argp;
+
 /* ARG as a number up to MAX; otherwise the command ends with a message about WHAT. */
 uint64_t cli_number(struct argp_state *state, const char *what, const char *arg, uint64_t max);
 
