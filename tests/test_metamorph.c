@@ -59,26 +59,75 @@ static int forgetful_move(struct machine *machine, struct page *page, struct vma
 	return 0;
 }
 
-static void what_is_forgotten_is_told(void **state)
+/* A design that, once something has moved, says of every mapping that it is a page further on: as
+ * many as there are, in other places. */
+static bool has_moved;
+
+static int confused_move(struct machine *machine, struct page *page, struct vma *old,
+			 uint32_t old_vpn, struct ptep from, struct vma *new, uint32_t new_vpn,
+			 struct ptep to)
 {
-	struct rmap_ops forgetful = *rmap_find("pte_chain");
-	struct metamorph *metamorph;
+	has_moved = true;
+	return rmap_find("pte_chain")->move(machine, page, old, old_vpn, from, new, new_vpn, to);
+}
+
+struct confused {
+	rmap_visit_fn *visit;
+	void *arg;
+};
+
+static enum rmap_answer one_further(struct machine *machine, struct page *page, struct vma *vma,
+				    uint32_t vpn, struct ptep pte, void *arg)
+{
+	const struct confused *confused = arg;
+
+	return confused->visit(machine, page, vma, vpn + has_moved, pte, confused->arg);
+}
+
+static void confused_walk(struct machine *machine, struct page *page, rmap_visit_fn *visit,
+			  void *arg)
+{
+	struct confused confused = {visit, arg};
+
+	rmap_find("pte_chain")->walk(machine, page, one_further, &confused);
+}
+
+static void expect_told(const struct rmap_ops *ops, const char *signature)
+{
+	const char *text = "rmapfuzz trace 1\nmachine tiny\n"
+			   "mmap p0 w0 4 rw anon|fixed|populate\nwrite p0 w0\nwrite p0 w1\n";
+	struct metamorph *metamorph = metamorph_create(ops);
 	struct trace trace = {0};
 	struct finding finding = {0};
 	char error[160];
-	const char *text = "rmapfuzz trace 1\nmachine tiny\n"
-			   "mmap p0 w0 4 rw anon|fixed|populate\nwrite p0 w0\nwrite p0 w1\n";
 
-	forgetful.name = "forgetful";
-	forgetful.move = forgetful_move;
-	metamorph = metamorph_create(&forgetful);
 	trace_init(&trace, &machine_presets[0].config);
 	assert_int_equal(trace_parse(&trace, text, strlen(text), error, sizeof(error)), 0);
 	assert_int_equal(metamorph_run(metamorph, &trace, 1, 3, &finding), 1);
-	assert_string_equal(finding.signature, "metamorph:mremap:forgetful:rmap");
+	assert_string_equal(finding.signature, signature);
 	assert_int_equal(finding.op_index, 2);
 	trace_release(&trace);
 	metamorph_destroy(metamorph);
+}
+
+static void what_is_forgotten_is_told(void **state)
+{
+	struct rmap_ops forgetful = *rmap_find("pte_chain");
+
+	forgetful.name = "forgetful";
+	forgetful.move = forgetful_move;
+	expect_told(&forgetful, "metamorph:mremap:forgetful:rmap");
+}
+
+static void what_is_elsewhere_is_told(void **state)
+{
+	struct rmap_ops confused = *rmap_find("pte_chain");
+
+	has_moved = false;
+	confused.name = "confused";
+	confused.move = confused_move;
+	confused.walk = confused_walk;
+	expect_told(&confused, "metamorph:mremap:confused:rmap");
 }
 
 /* The same tries are made again. */
@@ -105,6 +154,7 @@ int main(void)
 		cmocka_unit_test(every_backend_holds),
 		cmocka_unit_test(every_machine_holds),
 		cmocka_unit_test(what_is_forgotten_is_told),
+		cmocka_unit_test(what_is_elsewhere_is_told),
 		cmocka_unit_test(the_seed_decides),
 	};
 

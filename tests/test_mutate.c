@@ -150,6 +150,8 @@ static void asked_for_less_it_gives_less(void **state)
 		size_t n = mutator_mutate(m, data, size, out, size - 1, seed);
 
 		assert_true(n < size);
+		assert_true(strcmp(mutator_describe(m), "delete") == 0 ||
+			    strcmp(mutator_describe(m), "plain") == 0);
 		assert_true(ops_of(out, n) <= ops_of(data, size));
 		memcpy(data, out, n);
 		size = n;
