@@ -151,6 +151,8 @@ static void every_point_is_passed(void **state)
 
 /* ---- who waits ---------------------------------------------------------------------------- */
 
+#define THREAD TWO "p2 = clone_vm p0\np3 = fork p0\n"
+
 /* None of these runs inside: it would have to sleep or to spin. */
 static const char *const waits[] = {
 	/* Who is made, or busy. */
@@ -159,6 +161,15 @@ static const char *const waits[] = {
 	TWO "p2 = fork p0\n@fork.per_pte write p0 w0\n",
 	/* Who waits does nothing else. */
 	TWO "p2 = fork p0\n@fork.per_pte p2 = fork p1\n@fork.per_pte write p1 w0\n",
+	/* A thread, for the address space that its like is copying. */
+	THREAD "@fork.per_pte mmap p2 w8 1 rw anon|fixed\n",
+	THREAD "@fork.per_pte munmap p2 w0 1\n",
+	THREAD "@fork.per_pte mremap p2 w0 1 1 maymove|fixed w8\n",
+	THREAD "@fork.per_pte mprotect p2 w0 1 r\n",
+	THREAD "@fork.per_pte madvise p2 w0 1 dontneed\n",
+	THREAD "@fork.per_pte brk p2 0x08102000\n",
+	THREAD "@fork.per_pte p4 = fork p2\n",
+	THREAD "@fork.per_pte write p2 w0\n",
 	/* i_sem. */
 	FILES "truncate f0 0\n@unmap_range.lockbreak truncate f0 2\n",
 	FILES "truncate f0 0\n@truncate.between_unmap_and_detach fwrite f0 0\n",
