@@ -11,7 +11,7 @@
  *   events.c          a subject's events as segments: outside walks, and one per walk
  *   check_*.c         one question each, in the order of checks.def
  *   expect.c          expectations written in traces
- *   generate.c        random traces
+ *   generate*.c       random traces (generate_private.h)
  *
  * A check returns true after it has filled diff->finding. It costs what the op touched.
  */

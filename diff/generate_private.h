@@ -1,0 +1,114 @@
+/*
+ * What the generator's files share.
+ *
+ *   random.c             numbers from a seed
+ *   generate.c           swarm: which ops, how often; the loop; failures and nested ops
+ *   generate_operand.c   operands, by kind
+ *   generate_mend.c      sense, by op: what is aimed at what, put right afterwards
+ *   generate_guess.c     what each process ought to have in the window
+ */
+#ifndef RMAPFUZZ_GENERATE_PRIVATE_H
+#define RMAPFUZZ_GENERATE_PRIVATE_H
+
+#include "internal.h"
+
+/* Where brk starts. */
+#define HEAP_BASE 0x08100000u
+
+struct random {
+	uint64_t s[4];
+};
+void random_seed(struct random *random, uint64_t seed);
+uint64_t random_next(struct random *random);
+
+#define CARD_BITS 10
+#define CARDS     (1u << CARD_BITS)
+
+#define WINDOW_MAX 32u /* pages: a bit each */
+#define PROCS_MAX  8u
+
+/* What a process has in the window, as far as one can know without running the trace. */
+struct guess {
+	uint32_t mapped, present, usable; /* usable: may be read and written */
+	uint32_t shared;                  /* of mapped, what is shared */
+};
+
+/* What a trace being made is like. Rates are out of 256. */
+struct generator {
+	struct random random;
+	const struct machine_config *config;
+	uint32_t base, window; /* byte address of the window; its pages */
+	uint32_t max_procs;
+	uint32_t live;       /* processes that should be alive, a bit each */
+	uint32_t nr_regions; /* r0..: bound by now */
+	struct guess guess[PROCS_MAX];
+	bool locked;              /* there have been locked mappings */
+	uint32_t swap_off;        /* areas that should be off, a bit each */
+	uint8_t space[PROCS_MAX]; /* a process's guess: threads share one */
+	bool vast; /* there may be a mapping that had better not be brought in whole */
+	uint32_t wild, file, shared, fixed, heap, region;
+	uint32_t failing;    /* ops told to fail or to reclaim */
+	uint32_t nesting;    /* ops with others inside */
+	uint8_t pick[CARDS]; /* op codes, as often as their weight says */
+};
+
+/* One of 0..N-1. */
+static inline uint32_t below(struct generator *g, uint32_t n)
+{
+	return (uint32_t)((random_next(&g->random) >> 32) * n >> 32);
+}
+
+/* True RATE times out of 256. */
+static inline bool chance(struct generator *g, uint32_t rate)
+{
+	return random_next(&g->random) >> 56 < rate;
+}
+
+/* A random one of the bits in SET, which is not empty. */
+static inline uint32_t one_of(struct generator *g, uint32_t set)
+{
+	uint32_t skip = below(g, (uint32_t)__builtin_popcount(set));
+
+	while (skip--)
+		set &= set - 1;
+	return (uint32_t)__builtin_ctz(set);
+}
+
+/* ---- generate_operand.c ------------------------------------------------------------------- */
+
+/* The address of some page of the window. */
+uint32_t window_addr(struct generator *g);
+/* A slot for a child, free as a rule. */
+uint32_t make_newproc(struct generator *g);
+/* Operand I of OP, of KIND. */
+uint32_t make_operand(struct generator *g, struct op *op, int i, enum operand_kind kind);
+
+/* ---- generate_guess.c --------------------------------------------------------------------- */
+
+/* What is believed of PROC; of one that cannot be alive, nothing. */
+struct guess *guess_of(struct generator *g, uint32_t proc);
+/* A guess that no living process but PROC uses. */
+uint8_t unused_space(const struct generator *g, uint32_t proc);
+/* The window's pages among the LEN at operand ADDR of OP. */
+uint32_t pages_at(const struct generator *g, const struct op *op, int addr, uint32_t len);
+/* The window's pages that the process of OP has mapped. */
+uint32_t mapped(struct generator *g, const struct op *op);
+/* PAGES have protection PROT from now on. */
+void note_prot(struct guess *guess, uint32_t pages, uint32_t prot);
+/* OP, an mremap to a fixed place, has been done. */
+void note_move(struct generator *g, struct guess *guess, const struct op *op);
+
+/* ---- generate_mend.c ---------------------------------------------------------------------- */
+
+/* Make sense of OP, whose operands were made one by one, and note what it does. */
+typedef void mend_fn(struct generator *g, struct op *op);
+/* By op; NULL: there is nothing to put right. */
+extern mend_fn *const mend[NR_OPS];
+
+static inline void set_arg(struct op *op, int i, uint32_t value)
+{
+	op->args[i] = value;
+	op->refs &= (uint8_t) ~(1u << i);
+}
+
+#endif
