@@ -121,6 +121,7 @@ static void make_op(struct generator *g, struct op *op)
 		op->args[i] = make_operand(g, op, i, (enum operand_kind)info->operand[i].kind);
 	if (mend[op->code])
 		mend[op->code](g, op);
+	note(g, op);
 	if (g->failing && chance(g, g->failing))
 		tell_to_fail(g, op);
 }
@@ -197,8 +198,6 @@ void generate_trace(struct trace *trace, const struct machine_config *config, ui
 			make_op(&g, &op);
 		if (!nested)
 			host = op;
-		/* A heap may grow as far as the window. */
-		g.vast |= op.code == OP_brk && op.args[1] - HEAP_BASE > 64 * PAGE_SIZE;
 		DIFF_ASSERT(trace_add(trace, &op) == 0);
 	}
 }

@@ -1,6 +1,6 @@
 /*
  * The generator's sense, by op: most ops should do something, so they are aimed at pages that ought
- * to be mapped, or present, and what they ought to have done is noted (generate_guess.c).
+ * to be mapped, or present (generate_guess.c). Some become other ops that are of more use by now.
  */
 #include "generate_private.h"
 
@@ -31,8 +31,7 @@ static void bring_in_little(struct op *op, int len)
 
 static void mend_mmap(struct generator *g, struct op *op)
 {
-	struct guess *guess = guess_of(g, op->args[0]);
-	uint32_t flags = op->args[5], pages;
+	uint32_t flags = op->args[5];
 
 	/* More must be mapped than is cut away again. */
 	if (op->args[3] <= g->window && below(g, 3) == 0)
@@ -44,39 +43,12 @@ static void mend_mmap(struct generator *g, struct op *op)
 	}
 	if (flags & (OP_MAP_POPULATE | OP_MAP_LOCKED))
 		bring_in_little(op, 3);
-	g->locked |= (flags & OP_MAP_LOCKED) != 0;
-	g->vast |= op->args[3] > 64;
 	if (flags & OP_MAP_ANON)
 		op->args[6] = op->args[7] = 0;
-	if (!guess || !(flags & OP_MAP_FIXED))
-		return;
-	pages = pages_at(g, op, 2, op->args[3]);
-	guess->mapped |= pages;
-	guess->present &= ~pages;
-	guess->shared = flags & OP_MAP_SHARED ? guess->shared | pages : guess->shared & ~pages;
-	note_prot(guess, pages, op->args[4]);
-	if (flags & (OP_MAP_POPULATE | OP_MAP_LOCKED))
-		guess->present |= pages;
-}
-
-static void mend_munmap(struct generator *g, struct op *op)
-{
-	struct guess *guess = guess_of(g, op->args[0]);
-	uint32_t pages;
-
-	aim(g, op, 1, mapped(g, op), 128);
-	pages = pages_at(g, op, 1, op->args[2]);
-	if (guess) {
-		guess->mapped &= ~pages;
-		guess->present &= ~pages;
-		guess->usable &= ~pages;
-		guess->shared &= ~pages;
-	}
 }
 
 static void mend_mremap(struct generator *g, struct op *op)
 {
-	struct guess *guess = guess_of(g, op->args[0]);
 	uint32_t flags = op->args[5];
 
 	aim(g, op, 2, mapped(g, op), 224);
@@ -84,13 +56,10 @@ static void mend_mremap(struct generator *g, struct op *op)
 		op->args[4] = op->args[3];
 	if (g->locked)
 		bring_in_little(op, 4);
-	g->vast |= op->args[4] > 64;
 	if (!(flags & OP_MREMAP_FIXED))
 		set_arg(op, 6, 0);
 	if (flags == OP_MREMAP_MAYMOVE && below(g, 2))
 		op->args[1] = bind_region(g);
-	if (guess && (flags & OP_MREMAP_FIXED))
-		note_move(g, guess, op);
 }
 
 static void mend_brk(struct generator *g, struct op *op)
@@ -99,78 +68,43 @@ static void mend_brk(struct generator *g, struct op *op)
 		set_arg(op, 1, HEAP_BASE + below(g, g->window + 1) * PAGE_SIZE);
 }
 
-static void mend_fork(struct generator *g, struct op *op)
-{
-	const struct guess *parent = guess_of(g, op->args[0]);
-	uint32_t child = op->args[1];
-
-	if (!parent || (g->live >> child & 1))
-		return;
-	g->space[child] = unused_space(g, child);
-	g->guess[g->space[child]] = *parent;
-	g->live |= 1u << child;
-}
-
-static void mend_clone_vm(struct generator *g, struct op *op)
-{
-	uint32_t parent = op->args[0], child = op->args[1];
-
-	if (!guess_of(g, parent) || (g->live >> child & 1))
-		return;
-	g->space[child] = g->space[parent];
-	g->live |= 1u << child;
-}
-
-static void mend_exec(struct generator *g, struct op *op)
-{
-	uint32_t proc = op->args[0];
-
-	if (!guess_of(g, proc))
-		return;
-	g->space[proc] = unused_space(g, proc);
-	g->guess[g->space[proc]] = (struct guess){0};
-}
-
 /* The last process had better live: without it nothing happens any more. */
 static void mend_exit(struct generator *g, struct op *op)
 {
-	if (g->live != 1u << op->args[0]) {
-		g->live &= ~(1u << op->args[0]);
+	if (g->live != 1u << op->args[0])
 		return;
-	}
 	op->code = OP_fork;
 	op->args[1] = make_newproc(g);
-	mend_fork(g, op);
 }
 
 static void mend_access(struct generator *g, struct op *op)
 {
-	struct guess *guess = guess_of(g, op->args[0]);
+	const struct guess *guess = guess_of(g, op->args[0]);
 
-	if (!guess)
-		return;
-	aim(g, op, 1, guess->usable && below(g, 8) ? guess->usable : guess->mapped, 240);
-	guess->present |= pages_at(g, op, 1, 1) & guess->mapped;
+	if (guess)
+		aim(g, op, 1, guess->usable && below(g, 8) ? guess->usable : guess->mapped, 240);
 }
 
+/* Where there is something to look at, rather something that others have, too. */
 static void mend_age(struct generator *g, struct op *op)
 {
 	const struct guess *guess = guess_of(g, op->args[0]);
+	uint32_t pages;
 
 	/* Nothing there to look at: somewhere else, perhaps. */
 	if (guess && !guess->present) {
 		set_arg(op, 0, one_of(g, g->live));
 		guess = guess_of(g, op->args[0]);
 	}
-	if (guess)
-		aim(g, op, 1, guess->present, 240);
+	if (!guess)
+		return;
+	pages = present_elsewhere(g, op->args[0]);
+	aim(g, op, 1, pages && below(g, 2) ? pages : guess->present, 240);
 }
 
-/* The page goes from everybody; who shares it has it, as a rule, at the same place. */
 static void mend_evict(struct generator *g, struct op *op)
 {
 	const struct guess *guess;
-	uint32_t page;
 
 	mend_age(g, op);
 	guess = guess_of(g, op->args[0]);
@@ -178,29 +112,7 @@ static void mend_evict(struct generator *g, struct op *op)
 		/* First somebody has to bring a page in. */
 		op->code = OP_write;
 		mend_access(g, op);
-		return;
 	}
-	page = pages_at(g, op, 1, 1);
-	for (uint32_t proc = 0; proc < PROCS_MAX; proc++)
-		g->guess[proc].present &= ~page;
-}
-
-static void mend_mprotect(struct generator *g, struct op *op)
-{
-	struct guess *guess = guess_of(g, op->args[0]);
-
-	aim(g, op, 1, mapped(g, op), 224);
-	if (guess)
-		note_prot(guess, pages_at(g, op, 1, op->args[2]), op->args[3]);
-}
-
-static void mend_madvise(struct generator *g, struct op *op)
-{
-	struct guess *guess = guess_of(g, op->args[0]);
-
-	aim(g, op, 1, mapped(g, op), 224);
-	if (guess && op->args[3] == ADVICE_DONTNEED)
-		guess->present &= ~pages_at(g, op, 1, op->args[2]);
 }
 
 /* Without swap little happens: what is off is on again soon, and not all goes off at once. */
@@ -209,52 +121,34 @@ static void mend_swapoff(struct generator *g, struct op *op)
 	if (g->swap_off && below(g, 4)) {
 		op->code = OP_swapon;
 		op->args[0] = one_of(g, g->swap_off);
-		g->swap_off &= ~(1u << op->args[0]);
-		return;
 	}
-	if (op->args[0] < g->config->nr_swap)
-		g->swap_off |= 1u << op->args[0];
 }
 
 static void mend_swapon(struct generator *g, struct op *op)
 {
-	if (!g->swap_off && below(g, 4)) {
+	if (!g->swap_off && below(g, 4))
 		op->code = OP_swapoff;
-		mend_swapoff(g, op);
-		return;
-	}
-	if (g->swap_off && !chance(g, g->wild))
+	else if (g->swap_off && !chance(g, g->wild))
 		op->args[0] = one_of(g, g->swap_off);
-	g->swap_off &= ~(1u << op->args[0]);
 }
 
 static void mend_mlock(struct generator *g, struct op *op)
 {
-	struct guess *guess = guess_of(g, op->args[0]);
-
 	aim(g, op, 1, mapped(g, op), 240);
 	bring_in_little(op, 2);
-	g->locked = true;
-	if (guess)
-		guess->present |= pages_at(g, op, 1, op->args[2]) & guess->usable;
 }
 
-/* munlock, msync: the range had better be mapped. */
+/* The range had better be mapped. */
 static void mend_range(struct generator *g, struct op *op)
 {
-	aim(g, op, 1, mapped(g, op), 240);
+	aim(g, op, 1, mapped(g, op), 224);
 }
 
 /* Everything is too much if there is more than a window's worth. */
 static void mend_mlockall(struct generator *g, struct op *op)
 {
-	struct guess *guess = guess_of(g, op->args[0]);
-
 	if (g->vast)
 		op->code = OP_munlockall;
-	else if (guess)
-		guess->present |= guess->usable;
-	g->locked |= !g->vast;
 }
 
 /* A shared mapping of a file of few pages: that is where it does something. Without one, make one.
@@ -292,32 +186,17 @@ static void mend_remap(struct generator *g, struct op *op)
 	/* Not beyond the end of the file, as far as that is known. */
 	if (op->args[2] <= g->config->file_pages && !chance(g, g->wild))
 		set_arg(op, 3, below(g, g->config->file_pages - op->args[2] + 1));
-	pages = pages_at(g, op, 1, op->args[2]) & guess->mapped;
-	guess->present |= op->args[4] & OP_REMAP_NONBLOCK ? 0 : pages;
 }
 
 mend_fn *const mend[NR_OPS] = {
-	[OP_mmap] = mend_mmap,
-	[OP_munmap] = mend_munmap,
-	[OP_mremap] = mend_mremap,
-	[OP_brk] = mend_brk,
-	[OP_fork] = mend_fork,
-	[OP_exec] = mend_exec,
-	[OP_exit] = mend_exit,
-	[OP_read] = mend_access,
-	[OP_write] = mend_access,
-	[OP_evict] = mend_evict,
-	[OP_swapout] = mend_evict,
-	[OP_age] = mend_age,
-	[OP_mprotect] = mend_mprotect,
-	[OP_madvise] = mend_madvise,
-	[OP_swapon] = mend_swapon,
-	[OP_swapoff] = mend_swapoff,
-	[OP_mlock] = mend_mlock,
-	[OP_munlock] = mend_range,
-	[OP_msync] = mend_range,
-	[OP_mlockall] = mend_mlockall,
-	[OP_clone_vm] = mend_clone_vm,
-	[OP_migrate] = mend_evict,
-	[OP_remap_file_pages] = mend_remap,
+	[OP_mmap] = mend_mmap,         [OP_munmap] = mend_range,
+	[OP_mremap] = mend_mremap,     [OP_brk] = mend_brk,
+	[OP_exit] = mend_exit,         [OP_read] = mend_access,
+	[OP_write] = mend_access,      [OP_evict] = mend_evict,
+	[OP_swapout] = mend_evict,     [OP_migrate] = mend_evict,
+	[OP_age] = mend_age,           [OP_mprotect] = mend_range,
+	[OP_madvise] = mend_range,     [OP_swapon] = mend_swapon,
+	[OP_swapoff] = mend_swapoff,   [OP_mlock] = mend_mlock,
+	[OP_munlock] = mend_range,     [OP_msync] = mend_range,
+	[OP_mlockall] = mend_mlockall, [OP_remap_file_pages] = mend_remap,
 };

@@ -87,20 +87,18 @@ uint32_t make_operand(struct generator *g, struct op *op, int i, enum operand_ki
 
 /* What is believed of PROC; of one that cannot be alive, nothing. */
 struct guess *guess_of(struct generator *g, uint32_t proc);
-/* A guess that no living process but PROC uses. */
-uint8_t unused_space(const struct generator *g, uint32_t proc);
 /* The window's pages among the LEN at operand ADDR of OP. */
 uint32_t pages_at(const struct generator *g, const struct op *op, int addr, uint32_t len);
 /* The window's pages that the process of OP has mapped. */
 uint32_t mapped(struct generator *g, const struct op *op);
-/* PAGES have protection PROT from now on. */
-void note_prot(struct guess *guess, uint32_t pages, uint32_t prot);
-/* OP, an mremap to a fixed place, has been done. */
-void note_move(struct generator *g, struct guess *guess, const struct op *op);
+/* The window's pages that PROC has present, and others, too. */
+uint32_t present_elsewhere(struct generator *g, uint32_t proc);
+/* Note what OP does. */
+void note(struct generator *g, const struct op *op);
 
 /* ---- generate_mend.c ---------------------------------------------------------------------- */
 
-/* Make sense of OP, whose operands were made one by one, and note what it does. */
+/* Make sense of OP, whose operands were made one by one; it may become another op. */
 typedef void mend_fn(struct generator *g, struct op *op);
 /* By op; NULL: there is nothing to put right. */
 extern mend_fn *const mend[NR_OPS];
