@@ -21,7 +21,8 @@ done
 # shellcheck disable=SC2086 # a list of words
 ninja -C "$build" rmapfuzz $targets
 
-# What each target starts from: the traces of corpus/, in the form that it takes.
+# What each target starts from: the traces of corpus/, but for those that are written to trigger
+# mutants, in the form that it takes.
 seeds=$WORK/seeds
 for target in $targets; do
 	rm -rf "$seeds"
@@ -32,10 +33,10 @@ for target in $targets; do
 		find "$source/corpus" -name '*.strace' -exec cp {} "$seeds/" \;
 		;;
 	fuzz_trace_text)
-		find "$source/corpus" -name '*.trace' -exec cp {} "$seeds/" \;
+		find "$source/corpus" -name mutants -prune -o -name '*.trace' -exec cp {} "$seeds/" \;
 		;;
 	*)
-		find "$source/corpus" -name '*.trace' | while read -r trace; do
+		find "$source/corpus" -name mutants -prune -o -name '*.trace' -print | while read -r trace; do
 			to=$seeds/$(basename "$trace" .trace)
 			# fuzz_single's inputs begin with a byte that chooses the backend.
 			[ "$target" != fuzz_single ] || printf '\004' >"$to"

@@ -33,6 +33,7 @@ static struct address_space *file_create(struct machine *machine, uint32_t id, e
 	TAILQ_INIT(&file->i_mmap);
 	TAILQ_INIT(&file->i_mmap_nonlinear);
 	TAILQ_INSERT_TAIL(&machine->file_list, file, link);
+	MUTANT_INHERIT(file, machine);
 	return file;
 }
 

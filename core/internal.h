@@ -632,6 +632,7 @@ struct machine {
 	struct rmap_counters counters;
 	uint64_t host_allocs;
 	uint64_t swapouts, swapins, reclaimed, unmaps, early_copies;
+	MUTANT_STATE
 };
 
 /* Page clustering: frames per page, and an index's place in its page. */

@@ -82,7 +82,8 @@ static int copy_present(struct machine *machine, struct ptep src, struct vma *ch
 	page_get(page);
 	if (cow && pte_write(pte)) {
 		pte &= ~(pte_t)PTE_RW;
-		pte_set(machine, src, pte);
+		if (!MUTANT_IF(machine, SEED_05, true))
+			pte_set(machine, src, pte);
 	}
 	if (child->flags & VM_SHARED)
 		pte &= ~(pte_t)PTE_D;
@@ -112,7 +113,7 @@ static int copy_page_range(struct machine *machine, struct vma *parent, struct v
 				return -ENOMEM;
 			continue;
 		}
-		if (pte_swap(pte))
+		if (pte_swap(pte) && !MUTANT_IF(machine, SEED_06, true))
 			swap_duplicate(machine, pte_to_swp(pte));
 		pte_set(machine, dst, pte);
 	}

@@ -86,7 +86,10 @@ static int mprotect_fixup(struct machine *machine, struct vma *vma, struct vma *
 	}
 	preempt(machine, MERGE_BEFORE_PROT);
 	vma->flags = flags;
-	change_protection(machine, vma, first, last);
+	if (!merged ||
+	    !MUTANT_IF(machine, VMA_02,
+		       pte_next(mm, first, last, &(uint32_t){0}, &(struct ptep){NULL, 0})))
+		change_protection(machine, vma, first, last);
 	return 0;
 
 fail:

@@ -283,10 +283,12 @@ int vma_split(struct machine *machine, struct vma *vma, uint32_t vpn, bool new_b
 			return err;
 		}
 	}
-	if (new_below)
-		set_start(machine, vma, vpn);
-	else
+	if (!new_below)
 		set_end(machine, vma, vpn);
+	else if (MUTANT_IF(machine, VMA_01, true))
+		vma_set_bounds(machine, vma, vpn, vma->end, vma->pgoff);
+	else
+		set_start(machine, vma, vpn);
 	vma_insert(machine, part, NULL);
 	return 0;
 }
@@ -351,7 +353,8 @@ static int shift(struct machine *machine, struct vma *grows, struct vma *shrinks
 		 uint32_t last)
 {
 	truncate_rescan(grows, shrinks);
-	if (machine->rmap->vma_shift) {
+	if (machine->rmap->vma_shift &&
+	    !MUTANT_IF(machine, VMA_08, shrinks->anon && !grows->anon)) {
 		int err = machine->rmap->vma_shift(machine, grows, shrinks, first, last);
 
 		if (err)

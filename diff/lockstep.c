@@ -58,6 +58,7 @@ struct diff *diff_create(const struct diff_options *options)
 	for (uint32_t i = 0; i < diff->nr; i++) {
 		diff->subjects[i].machine = machine_create(&diff->config, options->backends[i]);
 		diff->subjects[i].name = options->backends[i]->name;
+		MUTANT_SET(diff->subjects[i].machine, options);
 	}
 	if (options->model)
 		diff->model = model_create(&diff->config);

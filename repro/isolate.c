@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +22,10 @@ struct shared {
 	struct finding finding;
 };
 
-static _Noreturn void child(struct diff *diff, const struct trace *trace, struct shared *shared)
+static _Noreturn void child(struct diff *diff, const struct trace *trace, uint32_t seconds,
+			    struct shared *shared)
 {
+	const struct itimerval limit = {.it_value.tv_sec = seconds};
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	/* A sanitizer's report of each of a thousand candidates helps nobody. */
@@ -29,6 +33,7 @@ static _Noreturn void child(struct diff *diff, const struct trace *trace, struct
 		dup2(null, STDOUT_FILENO);
 		dup2(null, STDERR_FILENO);
 	}
+	setitimer(ITIMER_PROF, &limit, NULL);
 	diff_begin(diff, &trace->config);
 	for (uint32_t i = 0, n; i < trace->nr_ops && !shared->found; i += n) {
 		n = op_group(&trace->ops[i], trace->nr_ops - i);
@@ -57,8 +62,11 @@ void crash_finding(const struct trace *trace, uint32_t op_index, int number,
 				    .against = "itself",
 				    .page.proc = UINT32_MAX};
 	/* A sanitizer may end the process by itself. */
-	snprintf(finding->detail, sizeof(finding->detail), "%s%s", abbreviation ? "SIG" : "exit",
-		 abbreviation ? abbreviation : "");
+	if (number == SIGPROF)
+		snprintf(finding->detail, sizeof(finding->detail), "hang");
+	else
+		snprintf(finding->detail, sizeof(finding->detail), "%s%s",
+			 abbreviation ? "SIG" : "exit", abbreviation ? abbreviation : "");
 	snprintf(finding->signature, sizeof(finding->signature), "%s:%s:%s",
 		 diff_check_name(CHECK_CRASH), name, finding->detail);
 	snprintf(finding->message, sizeof(finding->message), "the process died in %s: %s", name,
@@ -66,6 +74,12 @@ void crash_finding(const struct trace *trace, uint32_t op_index, int number,
 }
 
 int isolated_run(struct diff *diff, const struct trace *trace, struct finding *finding)
+{
+	return isolated_run_within(diff, trace, 0, finding);
+}
+
+int isolated_run_within(struct diff *diff, const struct trace *trace, uint32_t seconds,
+			struct finding *finding)
 {
 	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -77,7 +91,7 @@ int isolated_run(struct diff *diff, const struct trace *trace, struct finding *f
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		child(diff, trace, shared);
+		child(diff, trace, seconds, shared);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (pid < 0) {

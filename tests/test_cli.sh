@@ -213,5 +213,24 @@ cp "$work/binary.trace" "$work/binary"
 run 0 replay --quiet "$work/binary"
 run 0 replay --quiet --bytes "$work/good.trace"
 
+# Mutants are listed by every build, and run by their own only.
+run 0 mutants list
+says out "VMA-08 "
+run 0 mutants show vma_08
+says out "mprotect p0"
+run 2 mutants show VMA-00
+says err 'there is no mutant "VMA-00"'
+if "$tool" mutants list --json | grep -q '"built":false'; then
+	run 2 mutants run VMA-08
+	says err "RMAPFUZZ_MUTANTS"
+	run 2 run --mutant VMA-08
+	says err "RMAPFUZZ_MUTANTS"
+else
+	run 1 mutants run VMA-08
+	says out "reached"
+	run 1 replay --mutant VMA-08 corpus/mutants/VMA-08.trace
+	run 0 replay --mutant VMA-08 corpus/mutants/VMA-01.trace
+fi
+
 echo "test_cli: $checks checks, $failed failed"
 [ "$failed" = 0 ]

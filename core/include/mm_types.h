@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "machine_config.h"
+#include "mutants.h"
 #include "pte.h"
 
 struct machine;
@@ -253,6 +254,7 @@ struct address_space {
 		struct prio_root prio;
 		struct interval_tree interval;
 	} file_root;
+	MUTANT_STATE
 };
 
 int vma_cmp(const struct vma *a, const struct vma *b);

@@ -75,6 +75,7 @@ struct diff_options {
 	uint32_t canary;      /* n > 0: pretend a disagreement at op n - 1 (tests the way out) */
 	struct coverage *coverage; /* coverage.h, for nr_backends subjects; NULL: not wanted */
 	struct feedback *feedback; /* feedback.h; NULL: not wanted */
+	MUTANT_STATE               /* NULL: none is active */
 };
 /* Every design once (rmap_backends), model, recount every 16 ops. */
 void diff_options_init(struct diff_options *options);

@@ -2,7 +2,7 @@
  * The options that several commands share, as argp children: each command names in
  * ARGP_KEY_INIT where their answers go.
  *
- *   backends  --backends A,B  --backend A|./mine.so
+ *   backends  --backends A,B  --backend A|./mine.so  --mutant ID
  *   lockstep  the same, --check-every K  --canary N
  *   machine   --machine MACHINE
  *   input     one FILE
@@ -13,9 +13,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "mutant.h"
 #include "plugin.h"
 
-enum { KEY_BACKEND = 1024, KEY_EVERY, KEY_CANARY, KEY_MACHINE };
+enum { KEY_BACKEND = 1024, KEY_MUTANT, KEY_EVERY, KEY_CANARY, KEY_MACHINE };
 
 uint64_t cli_number(struct argp_state *state, const char *what, const char *arg, uint64_t max)
 {
@@ -37,6 +38,7 @@ static const struct argp_option backend_options[] = {
 	 "only this reverse map and others so named; a shared object (a name with a \"/\" in it) "
 	 "joins those that are chosen, or all",
 	 0},
+	{"mutant", KEY_MUTANT, "ID", 0, "with this bug in all machines (rmapfuzz mutants list)", 0},
 	{0},
 };
 
@@ -91,6 +93,16 @@ static void load_plugins(struct argp_state *state, struct cli_lockstep *lockstep
 	}
 }
 
+static void name_mutant(struct argp_state *state, struct cli_lockstep *lockstep, const char *name)
+{
+	lockstep->mutant.active = mutant_find(name);
+	if (!MUTANTS_BUILT)
+		argp_error(state, MUTANTS_HOWTO);
+	if (!lockstep->mutant.active)
+		argp_error(state, "there is no mutant \"%s\"; rmapfuzz mutants list has them",
+			   name);
+}
+
 static error_t parse_backends(int key, char *arg, struct argp_state *state)
 {
 	struct cli_lockstep *lockstep = state->input;
@@ -108,8 +120,12 @@ static error_t parse_backends(int key, char *arg, struct argp_state *state)
 		else
 			name_backend(state, lockstep, arg);
 		return 0;
+	case KEY_MUTANT:
+		name_mutant(state, lockstep, arg);
+		return 0;
 	case ARGP_KEY_INIT:
 		diff_options_init(&lockstep->diff);
+		mutant_options(&lockstep->diff, &lockstep->mutant);
 		return 0;
 	case ARGP_KEY_SUCCESS:
 		load_plugins(state, lockstep);
@@ -162,6 +178,8 @@ void cli_lockstep_print(const struct cli_lockstep *lockstep, FILE *out)
 		fprintf(out, "%s%s", i ? "," : " --backends ", diff->backends[i]->name);
 	for (uint32_t i = 0; i < lockstep->nr_plugins; i++)
 		fprintf(out, " --backend %s", lockstep->plugins[i]);
+	if (lockstep->mutant.active)
+		fprintf(out, " --mutant %s", mutant_table[lockstep->mutant.active].name);
 	if (diff->check_every != CLI_CHECK_EVERY)
 		fprintf(out, " --check-every %" PRIu32, diff->check_every);
 	if (diff->canary)
@@ -170,8 +188,8 @@ void cli_lockstep_print(const struct cli_lockstep *lockstep, FILE *out)
 
 bool cli_lockstep_is_default(const struct cli_lockstep *lockstep)
 {
-	return !lockstep->some_backends && !lockstep->nr_plugins && !lockstep->diff.canary &&
-	       lockstep->diff.check_every == CLI_CHECK_EVERY;
+	return !lockstep->some_backends && !lockstep->nr_plugins && !lockstep->mutant.active &&
+	       !lockstep->diff.canary && lockstep->diff.check_every == CLI_CHECK_EVERY;
 }
 
 /* ---- machine ----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ struct cli_lockstep {
 	bool some_backends;       /* named, not the default set */
 	const char *plugins[CLI_PLUGINS_MAX];
 	uint32_t nr_plugins; /* their backends are the last of diff.backends */
+	struct mutant_state mutant;
 };
 extern const struct argp cli_backends_argp; /* who alone */
 extern const struct argp cli_lockstep_argp; /* both */

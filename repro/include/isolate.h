@@ -12,6 +12,10 @@
  * seen. DIFF of the parent is as before. Should the host refuse to fork: -errno.
  */
 int isolated_run(struct diff *diff, const struct trace *trace, struct finding *finding);
+/* The same, but a child that takes more than so many seconds of processor time is a finding, too:
+ * "crash:fork:hang". 0: as long as it takes. */
+int isolated_run_within(struct diff *diff, const struct trace *trace, uint32_t seconds,
+			struct finding *finding);
 
 /* *FINDING for a process that died of signal NUMBER at op OP_INDEX of TRACE. */
 void crash_finding(const struct trace *trace, uint32_t op_index, int number,
