@@ -1,417 +1,16 @@
 /*
- * Mutations of traces: a table of what can be done to one, each a function of the trace and a
- * random number.
+ * The mutator: from bytes to a trace, some mutations (mutations.c), and back; and trimming.
  *
- * What makes ops collide is that they name the same things, so operands are taken from the trace
- * itself: processes that are alive at that point, addresses that others use. Ops that are new come
- * from the generator, which knows how to make sensible ones.
+ * A target whose input begins with bytes of its own has them skipped: they stay as they are, but
+ * for a first byte that is exchanged now and then.
  */
-#include "mutate.h"
+#include "mutate_internal.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "diff.h"
-
-#define OPS_MAX      256u /* more are not worth an engine's time */
-#define STACKED_MAX  4u   /* mutations at once */
-#define DESCRIBE_MAX 96
-#define DONOR_OPS    24u
-#define SCANTY_OPS   3u
-
-struct mutator {
-	struct trace trace, other;
-	uint64_t random;
-	char describe[DESCRIBE_MAX];
-
-	/* trimming */
-	struct trace best;
-	uint8_t *out;
-	size_t out_size, out_max, limit; /* limit: of the trace that trimming began with */
-	uint32_t chunk, at, step, steps;
-};
-
-/* ---- random numbers (splitmix64) ------------------------------------------------------------- */
-
-static uint64_t next(struct mutator *m)
-{
-	uint64_t z = m->random += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
-}
-
-static uint32_t below(struct mutator *m, uint32_t n)
-{
-	return n ? (uint32_t)((next(m) >> 32) * n >> 32) : 0;
-}
-
-/* ---- the trace as a list ------------------------------------------------------------------------
- */
-
-static void remove_ops(struct trace *trace, uint32_t at, uint32_t n)
-{
-	if (!n)
-		return; /* there may be no array to speak of */
-	memmove(trace->ops + at, trace->ops + at + n,
-		(trace->nr_ops - at - n) * sizeof(*trace->ops));
-	trace->nr_ops -= n;
-}
-
-static bool insert_op(struct trace *trace, uint32_t at, const struct op *op)
-{
-	struct op copy = *op;
-
-	if (trace->nr_ops >= OPS_MAX || trace_add(trace, &copy))
-		return false;
-	memmove(trace->ops + at + 1, trace->ops + at,
-		(trace->nr_ops - 1 - at) * sizeof(*trace->ops));
-	trace->ops[at] = copy;
-	return true;
-}
-
-/* ---- what is alive ------------------------------------------------------------------------------
- */
-
-/* Processes that should be alive before op AT, a bit each. */
-static uint32_t alive_before(const struct trace *trace, uint32_t at)
-{
-	uint32_t alive = 1;
-
-	for (uint32_t i = 0; i < at; i++) {
-		const struct op_info *info = op_info((enum op_code)trace->ops[i].code);
-		const uint32_t *args = trace->ops[i].args;
-
-		for (int k = 0; k < info->nargs; k++) {
-			if (info->operand[k].kind == OPERAND_NEWPROC)
-				alive |= 1u << args[k] % PROC_MAX;
-		}
-		if (trace->ops[i].code == OP_exit)
-			alive &= ~(1u << args[0] % PROC_MAX);
-	}
-	return alive;
-}
-
-static uint32_t one_of(struct mutator *m, uint32_t set)
-{
-	uint32_t skip = below(m, (uint32_t)__builtin_popcount(set));
-
-	while (skip--)
-		set &= set - 1;
-	return (uint32_t)__builtin_ctz(set);
-}
-
-/* The I-th operand of some op of the trace that has KIND, into *OP. */
-static bool borrow(struct mutator *m, enum operand_kind kind, struct op *op, int i)
-{
-	const struct trace *trace = &m->trace;
-
-	for (int tries = 0; tries < 8 && trace->nr_ops; tries++) {
-		const struct op *from = &trace->ops[below(m, trace->nr_ops)];
-		const struct op_info *info = op_info((enum op_code)from->code);
-		int k = (int)below(m, info->nargs);
-
-		if (info->operand[k].kind != kind)
-			continue;
-		op->args[i] = from->args[k];
-		op->refs = (uint8_t)((op->refs & ~(1u << i)) | (from->refs >> k & 1u) << i);
-		return true;
-	}
-	return false;
-}
-
-/* An operand of that kind, chosen at random from those of OP. -1: it has none. */
-static int operand_of(struct mutator *m, const struct op *op, enum operand_kind kind)
-{
-	const struct op_info *info = op_info((enum op_code)op->code);
-	int found = -1;
-	uint32_t n = 0;
-
-	for (int i = 0; i < info->nargs; i++) {
-		if (info->operand[i].kind == kind && !below(m, ++n))
-			found = i;
-	}
-	return found;
-}
-
-static void aim_at_living(struct mutator *m, uint32_t at)
-{
-	struct op *op = &m->trace.ops[at];
-	uint32_t alive = alive_before(&m->trace, at);
-	int proc = operand_of(m, op, OPERAND_PROC), child = operand_of(m, op, OPERAND_NEWPROC);
-
-	if (proc >= 0 && alive)
-		op->args[proc] = one_of(m, alive);
-	if (child >= 0 && ~alive)
-		op->args[child] = (uint32_t)__builtin_ctz(~alive);
-}
-
-/* ---- mutations
- * ------------------------------------------------------------------------------------
- */
-
-/* False: there was nothing to do it to. */
-typedef bool mutation_fn(struct mutator *m);
-
-/*
- * A run of the generator's ops, in a place where their processes live: single ones as a rule,
- * sometimes many, for it takes several to build something that can break. A trace of next to
- * nothing gets a whole one.
- */
-static bool insert(struct mutator *m)
-{
-	const struct generate_options options = {
-		.nr_ops = DONOR_OPS, .faults = !below(m, 4), .actors = !below(m, 4)};
-	uint32_t at = below(m, m->trace.nr_ops + 1), from, n;
-
-	generate_trace(&m->other, &m->trace.config, next(m), &options);
-	from = below(m, DONOR_OPS);
-	n = 1 + below(m, 1u << below(m, 5));
-	if (m->trace.nr_ops < SCANTY_OPS) {
-		from = 0;
-		n = DONOR_OPS;
-	}
-	for (uint32_t i = 0; i < n && from + i < DONOR_OPS; i++) {
-		if (!insert_op(&m->trace, at + i, &m->other.ops[from + i]))
-			return i > 0;
-		if (from)
-			aim_at_living(m, at + i);
-	}
-	return true;
-}
-
-static bool delete (struct mutator *m)
-{
-	uint32_t n = 1 + below(m, below(m, 4) ? 2 : m->trace.nr_ops), at;
-
-	if (!m->trace.nr_ops)
-		return false;
-	at = below(m, m->trace.nr_ops);
-	if (n > m->trace.nr_ops - at)
-		n = m->trace.nr_ops - at;
-	remove_ops(&m->trace, at, n);
-	return true;
-}
-
-static bool duplicate(struct mutator *m)
-{
-	uint32_t n = 1 + below(m, 4), from, to;
-
-	if (!m->trace.nr_ops)
-		return false;
-	from = below(m, m->trace.nr_ops);
-	to = from + below(m, m->trace.nr_ops - from) + 1;
-	for (uint32_t i = 0; i < n && from + i < to; i++) {
-		struct op op = m->trace.ops[from + i];
-
-		if (!insert_op(&m->trace, to + i, &op))
-			return i > 0;
-		if (op_info((enum op_code)op.code)->operand[1].kind == OPERAND_NEWPROC)
-			aim_at_living(m, to + i);
-	}
-	return true;
-}
-
-static bool move(struct mutator *m)
-{
-	uint32_t from, to;
-	struct op op;
-
-	if (m->trace.nr_ops < 2)
-		return false;
-	from = below(m, m->trace.nr_ops);
-	to = below(m, m->trace.nr_ops - 1);
-	op = m->trace.ops[from];
-	remove_ops(&m->trace, from, 1);
-	return insert_op(&m->trace, to, &op);
-}
-
-/* Name something else that exists: a living process, an address that another op uses. */
-static bool retarget(struct mutator *m)
-{
-	static const enum operand_kind kinds[] = {OPERAND_PROC, OPERAND_ADDR, OPERAND_ADDR,
-						  OPERAND_FILE};
-	enum operand_kind kind = kinds[below(m, 4)];
-	uint32_t at;
-	int i;
-
-	if (!m->trace.nr_ops)
-		return false;
-	at = below(m, m->trace.nr_ops);
-	i = operand_of(m, &m->trace.ops[at], kind);
-	if (i < 0)
-		return false;
-	if (kind != OPERAND_PROC)
-		return borrow(m, kind, &m->trace.ops[at], i);
-	aim_at_living(m, at);
-	return true;
-}
-
-static void perturb_number(struct mutator *m, uint32_t *value, uint32_t step, uint32_t most)
-{
-	static const int32_t steps[] = {-2, -1, -1, 1, 1, 2};
-	uint32_t changed = *value + (uint32_t)steps[below(m, 6)] * step;
-
-	*value = changed <= most ? changed : below(m, 16);
-}
-
-/* Of a region reference, the pages behind it. */
-static void perturb_addr(struct mutator *m, struct op *op, int i)
-{
-	uint32_t offset = op->args[i] & 0xffffffu;
-
-	if (!(op->refs >> i & 1)) {
-		perturb_number(m, &op->args[i], PAGE_SIZE, UINT32_MAX);
-		return;
-	}
-	perturb_number(m, &offset, 1, 0xffffffu);
-	op->args[i] = (op->args[i] & 0xff000000u) | offset;
-}
-
-static bool perturb(struct mutator *m)
-{
-	const struct op_info *info;
-	struct op *op;
-	int i;
-
-	if (!m->trace.nr_ops)
-		return false;
-	op = &m->trace.ops[below(m, m->trace.nr_ops)];
-	info = op_info((enum op_code)op->code);
-	i = (int)below(m, info->nargs);
-	switch (info->operand[i].kind) {
-	case OPERAND_ADDR:
-		perturb_addr(m, op, i);
-		return true;
-	case OPERAND_LEN:
-	case OPERAND_PGOFF:
-	case OPERAND_COUNT:
-		perturb_number(m, &op->args[i], 1, LEN_MAX);
-		return true;
-	case OPERAND_SWAP:
-		op->args[i] = below(m, m->trace.config.nr_swap + 1) % SWAP_AREAS_MAX;
-		return true;
-	case OPERAND_PROT:
-		op->args[i] ^= 1u << below(m, 3);
-		return true;
-	case OPERAND_MFLAGS:
-		op->args[i] = (op->args[i] ^ 1u << below(m, 7)) & OP_MAP_MASK;
-		return true;
-	case OPERAND_RFLAGS:
-		op->args[i] = (op->args[i] ^ 1u << below(m, 2)) & OP_MREMAP_MASK;
-		return true;
-	case OPERAND_NFLAGS:
-		op->args[i] ^= OP_REMAP_NONBLOCK;
-		return true;
-	case OPERAND_ADVICE:
-		op->args[i] = below(m, NR_ADVICE);
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Let an op run inside the one before it, at a point that it may pass. */
-static bool nest(struct mutator *m, struct op *op, const struct op *host)
-{
-	uint32_t first = below(m, NR_POINTS);
-
-	for (uint32_t i = 0; i < NR_POINTS; i++) {
-		uint32_t point = (first + i) % NR_POINTS;
-
-		if (point == POINT_NONE ||
-		    !point_suits((enum point)point, (enum op_code)host->code))
-			continue;
-		op->point = (uint16_t)point;
-		op->point_nth = (uint16_t)(1 + below(m, 4));
-		return true;
-	}
-	return false;
-}
-
-static void unwrap(struct op *op)
-{
-	op->fail_nth = op->fail_meta = op->fail_from = op->fail_meta_from = op->reclaim_nth = 0;
-	op->point = op->point_nth = 0;
-}
-
-/* Let an allocation fail inside an op, or reclaim run there, or the next op; or no longer. */
-static bool wrap(struct mutator *m)
-{
-	uint32_t at;
-	struct op *op;
-
-	if (!m->trace.nr_ops)
-		return false;
-	at = below(m, m->trace.nr_ops);
-	op = &m->trace.ops[at];
-	if (op_fails(op) || op->reclaim_nth || op->point) {
-		unwrap(op);
-		return true;
-	}
-	switch (below(m, 5)) {
-	case 0:
-		op->fail_nth = (uint16_t)(1 + below(m, 6));
-		return true;
-	case 1:
-		op->fail_meta = (uint16_t)(1 + below(m, 3));
-		return true;
-	case 2:
-		op->fail_from = (uint16_t)(1 + below(m, 6));
-		return true;
-	case 3:
-		op->reclaim_nth = (uint16_t)(1 + below(m, 6));
-		return true;
-	default:
-		return at && nest(m, op, &m->trace.ops[at - 1]);
-	}
-}
-
-/* The same ops on another machine. */
-static bool change_machine(struct mutator *m)
-{
-	uint32_t n = 0;
-
-	while (machine_presets[n].name)
-		n++;
-	m->trace.config = machine_presets[below(m, n)].config;
-	return true;
-}
-
-static const struct mutation {
-	const char *name;
-	mutation_fn *apply;
-	uint32_t weight;
-} mutations[] = {
-	{"insert", insert, 6}, {"delete", delete, 3},          {"duplicate", duplicate, 2},
-	{"move", move, 2},     {"retarget", retarget, 5},      {"perturb", perturb, 5},
-	{"wrap", wrap, 2},     {"machine", change_machine, 1},
-};
-#define NR_MUTATIONS (sizeof(mutations) / sizeof(mutations[0]))
-
-static const struct mutation *choose(struct mutator *m)
-{
-	uint32_t total = 0, card;
-
-	for (size_t i = 0; i < NR_MUTATIONS; i++)
-		total += mutations[i].weight;
-	card = below(m, total);
-	for (size_t i = 0;; i++) {
-		if (card < mutations[i].weight)
-			return &mutations[i];
-		card -= mutations[i].weight;
-	}
-}
-
-static void describe(struct mutator *m, const char *name)
-{
-	size_t n = strlen(m->describe);
-
-	if (n + strlen(name) + 2 <= sizeof(m->describe))
-		snprintf(m->describe + n, sizeof(m->describe) - n, "%s%s", n ? "," : "", name);
-}
+#define STACKED_MAX    4u  /* mutations at once */
+#define SKIPPED_CHANGE 16u /* one mutation in so many exchanges the first byte */
 
 const char *mutator_describe(const struct mutator *m)
 {
@@ -422,12 +21,13 @@ const char *mutator_describe(const struct mutator *m)
  * -------------------------------------------------------------------------------------
  */
 
-struct mutator *mutator_create(void)
+struct mutator *mutator_create(uint32_t skip)
 {
 	struct mutator *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		abort();
+	m->skip = skip;
 	trace_init(&m->trace, &machine_presets[0].config);
 	trace_init(&m->other, &machine_presets[0].config);
 	trace_init(&m->best, &machine_presets[0].config);
@@ -458,70 +58,48 @@ static size_t finish(struct mutator *m, uint8_t *out, size_t max)
 	size_t size = trace_encode(&m->trace, out, max);
 
 	while (size > max && m->trace.nr_ops) {
-		remove_ops(&m->trace, below(m, m->trace.nr_ops), 1);
+		trace_remove(&m->trace, mutator_below(m, m->trace.nr_ops), 1);
 		size = trace_encode(&m->trace, out, max);
 	}
 	return size <= max ? size : max;
 }
 
-/* Smaller, in one way or the other. */
-static void shrink(struct mutator *m)
+/* What is before the trace, in OUT. False: it has no room, or is not there. */
+static bool copy_skipped(struct mutator *m, const uint8_t *data, size_t size, uint8_t *out,
+			 size_t max)
 {
-	struct op *op;
-
-	if (!m->trace.nr_ops || below(m, 8)) {
-		delete (m);
-		describe(m, "delete");
-		return;
-	}
-	op = &m->trace.ops[below(m, m->trace.nr_ops)];
-	unwrap(op);
-	describe(m, "plain");
+	if (size < m->skip || max < m->skip)
+		return false;
+	memcpy(out, data, m->skip);
+	return true;
 }
 
 size_t mutator_mutate(struct mutator *m, const uint8_t *data, size_t size, uint8_t *out, size_t max,
 		      uint32_t seed)
 {
-	uint32_t n;
-
-	begin(m, data, size, seed);
+	if (!copy_skipped(m, data, size, out, max))
+		return 0;
+	begin(m, data + m->skip, size - m->skip, seed);
 	if (max < size) {
-		shrink(m);
-		return finish(m, out, max);
+		mutate_smaller(m);
+	} else {
+		for (uint32_t n = 1 + mutator_below(m, STACKED_MAX); n; n--)
+			mutate_somehow(m);
+		if (m->skip && mutator_below(m, SKIPPED_CHANGE) == 0)
+			out[0] = (uint8_t)mutator_below(m, 256);
 	}
-	n = 1 + below(m, STACKED_MAX);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct mutation *mutation = choose(m);
-
-		if (mutation->apply(m))
-			describe(m, mutation->name);
-	}
-	return finish(m, out, max);
+	return m->skip + finish(m, out + m->skip, max - m->skip);
 }
 
 size_t mutator_cross(struct mutator *m, const uint8_t *a, size_t a_size, const uint8_t *b,
 		     size_t b_size, uint8_t *out, size_t max, uint32_t seed)
 {
-	uint32_t from, to, keep;
-
-	begin(m, a, a_size, seed);
-	describe(m, "splice");
-	trace_decode(&m->other, b, b_size, OPS_MAX);
-	keep = below(m, m->trace.nr_ops + 1);
-	remove_ops(&m->trace, keep, m->trace.nr_ops - keep);
-	from = below(m, m->other.nr_ops);
-	to = from + below(m, m->other.nr_ops - from + 1);
-	for (uint32_t i = from; i < to; i++) {
-		const struct op *op = &m->other.ops[i];
-		uint32_t at = m->trace.nr_ops, alive = alive_before(&m->trace, at);
-		int proc = operand_of(m, op, OPERAND_PROC);
-
-		if (!insert_op(&m->trace, at, op))
-			break;
-		if (proc >= 0 && !(alive >> op->args[proc] % PROC_MAX & 1))
-			aim_at_living(m, at);
-	}
-	return finish(m, out, max);
+	if (b_size < m->skip || !copy_skipped(m, a, a_size, out, max))
+		return 0;
+	begin(m, a + m->skip, a_size - m->skip, seed);
+	trace_decode(&m->other, b + m->skip, b_size - m->skip, OPS_MAX);
+	mutate_splice(m);
+	return m->skip + finish(m, out + m->skip, max - m->skip);
 }
 
 /* ---- trimming
@@ -530,14 +108,29 @@ size_t mutator_cross(struct mutator *m, const uint8_t *a, size_t a_size, const u
  * Chunks of ops go, from the end on; half as large in each round, down to single ops.
  */
 
+/* Room for NEED bytes in m->out; what is there stays. */
+static void grow_out(struct mutator *m, size_t need)
+{
+	if (need <= m->out_max)
+		return;
+	m->out = realloc(m->out, m->out_max = 2 * need);
+	if (!m->out)
+		abort();
+}
+
 uint32_t mutator_trim_begin(struct mutator *m, const uint8_t *data, size_t size)
 {
-	trace_decode(&m->best, data, size, TRACE_OPS_MAX);
+	m->step = 0;
+	m->steps = 0;
+	m->chunk = 0;
+	if (size < m->skip)
+		return 0;
+	trace_decode(&m->best, data + m->skip, size - m->skip, TRACE_OPS_MAX);
+	grow_out(m, size);
+	memcpy(m->out, data, m->skip);
 	m->limit = size;
 	m->chunk = (m->best.nr_ops + 1) / 2;
 	m->at = m->best.nr_ops;
-	m->step = 0;
-	m->steps = 0;
 	for (uint32_t chunk = m->chunk, n = m->best.nr_ops; chunk; chunk /= 2)
 		m->steps += (n + chunk - 1) / chunk;
 	return m->steps;
@@ -545,7 +138,6 @@ uint32_t mutator_trim_begin(struct mutator *m, const uint8_t *data, size_t size)
 
 size_t mutator_trim_next(struct mutator *m, const uint8_t **out)
 {
-	size_t need;
 	uint32_t n;
 
 	if (m->at == 0 && m->chunk) {
@@ -556,14 +148,9 @@ size_t mutator_trim_next(struct mutator *m, const uint8_t **out)
 		return 0;
 	n = m->chunk < m->at ? m->chunk : m->at;
 	m->at -= n;
-	remove_ops(&m->trace, m->at, n);
-	need = trace_encode(&m->trace, NULL, 0);
-	if (need > m->out_max) {
-		m->out = realloc(m->out, m->out_max = 2 * need);
-		if (!m->out)
-			abort();
-	}
-	m->out_size = trace_encode(&m->trace, m->out, m->out_max);
+	trace_remove(&m->trace, m->at, n);
+	grow_out(m, m->skip + trace_encode(&m->trace, NULL, 0));
+	m->out_size = m->skip + trace_encode(&m->trace, m->out + m->skip, m->out_max - m->skip);
 	*out = m->out;
 	/* Bytes missing at the end may have stood for operands: then fewer ops can need more of
 	 * them. */
@@ -573,7 +160,7 @@ size_t mutator_trim_next(struct mutator *m, const uint8_t **out)
 uint32_t mutator_trim_done(struct mutator *m, int good)
 {
 	if (good)
-		trace_decode(&m->best, m->out, m->out_size, TRACE_OPS_MAX);
+		trace_decode(&m->best, m->out + m->skip, m->out_size - m->skip, TRACE_OPS_MAX);
 	if (m->at > m->best.nr_ops)
 		m->at = m->best.nr_ops;
 	m->step++;

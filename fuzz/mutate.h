@@ -13,15 +13,17 @@
 
 struct mutator;
 
-/* Host exhaustion aborts. */
-struct mutator *mutator_create(void);
+/* For inputs that begin with SKIP bytes, 0 or 1 of them, before the trace. Host exhaustion aborts.
+ */
+struct mutator *mutator_create(uint32_t skip);
 void mutator_destroy(struct mutator *mutator);
 
 /*
  * A changed copy of the trace in DATA[0..SIZE), in OUT, of at most MAX bytes: some of insert,
  * delete, duplicate, move, retarget to what is alive, perturb an operand, wrap in a failure. If MAX
  * < SIZE the engine asks for something smaller: then ops go and operands become plainer, nothing is
- * added. Returns its size, which is not 0 if MAX is not.
+ * added. Returns its size, which is not 0 if MAX is not; but 0 if the skipped bytes are not there
+ * or have no room.
  */
 size_t mutator_mutate(struct mutator *mutator, const uint8_t *data, size_t size, uint8_t *out,
 		      size_t max, uint32_t seed);

@@ -1,11 +1,15 @@
 /*
  * AFL++'s hooks around the mutator, as a shared object:
- * AFL_CUSTOM_MUTATOR_LIBRARY=./librmapfuzz_afl.so. Its own havoc stage goes on beside it, unless
+ * AFL_CUSTOM_MUTATOR_LIBRARY=./librmapfuzz_afl.so, for fuzz_single librmapfuzz_afl_single.so. Its own havoc stage goes on beside it, unless
  * AFL_CUSTOM_MUTATOR_ONLY=1.
  */
 #include <stdlib.h>
 
 #include "mutate.h"
+
+#ifndef MUTATE_SKIP
+#define MUTATE_SKIP 0 /* bytes before the trace */
+#endif
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -31,7 +35,7 @@ void *afl_custom_init(void *afl, unsigned int seed)
 
 	if (!m)
 		return NULL;
-	m->mutator = mutator_create();
+	m->mutator = mutator_create(MUTATE_SKIP);
 	m->seed = seed;
 	return m;
 }

@@ -10,7 +10,7 @@
 #include "mutate.h"
 
 #ifndef MUTATE_SKIP
-#define MUTATE_SKIP 0u /* bytes before the trace */
+#define MUTATE_SKIP 0 /* bytes before the trace */
 #endif
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max) __attribute__((weak));
@@ -23,7 +23,7 @@ static struct mutator *the_mutator(void)
 	static struct mutator *mutator;
 
 	if (!mutator)
-		mutator = mutator_create();
+		mutator = mutator_create(MUTATE_SKIP);
 	return mutator;
 }
 
@@ -46,18 +46,13 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 
 	if (LLVMFuzzerMutate && (is_off() || (seed % 8 == 0 && max >= size)))
 		return LLVMFuzzerMutate(data, size, max);
-	if (size < MUTATE_SKIP || max < MUTATE_SKIP)
-		return 0;
-	size -= MUTATE_SKIP;
 	copy = malloc(size ? size : 1);
 	if (!copy)
 		abort();
-	memcpy(copy, data + MUTATE_SKIP, size);
-	n = mutator_mutate(the_mutator(), copy, size, data + MUTATE_SKIP, max - MUTATE_SKIP, seed);
+	memcpy(copy, data, size);
+	n = mutator_mutate(the_mutator(), copy, size, data, max, seed);
 	free(copy);
-	if (MUTATE_SKIP && max - MUTATE_SKIP >= size && seed % 16 == 1)
-		data[0] = (uint8_t)(seed >> 8);
-	return n + MUTATE_SKIP;
+	return n;
 }
 
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
@@ -65,13 +60,8 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t 
 {
 	size_t n = a_size < max ? a_size : max;
 
-	if (!is_off() && n >= MUTATE_SKIP && b_size >= MUTATE_SKIP) {
-		memcpy(out, a, MUTATE_SKIP);
-		return MUTATE_SKIP + mutator_cross(the_mutator(), a + MUTATE_SKIP,
-						   a_size - MUTATE_SKIP, b + MUTATE_SKIP,
-						   b_size - MUTATE_SKIP, out + MUTATE_SKIP,
-						   max - MUTATE_SKIP, seed);
-	}
+	if (!is_off())
+		return mutator_cross(the_mutator(), a, a_size, b, b_size, out, max, seed);
 	memcpy(out, a, n);
 	return LLVMFuzzerMutate ? LLVMFuzzerMutate(out, n, max) : n;
 }

@@ -59,7 +59,7 @@ static void expect_canonical(const uint8_t *data, size_t size)
 
 static void the_seed_decides(void **state)
 {
-	struct mutator *a = mutator_create(), *b = mutator_create();
+	struct mutator *a = mutator_create(0), *b = mutator_create(0);
 	uint8_t data[MAX], x[MAX], y[MAX];
 	size_t size = some_trace(1, 30, data), n;
 	uint32_t different = 0;
@@ -78,7 +78,7 @@ static void the_seed_decides(void **state)
 
 static void what_comes_out_is_a_trace(void **state)
 {
-	struct mutator *m = mutator_create();
+	struct mutator *m = mutator_create(0);
 	uint8_t data[MAX], out[MAX];
 	size_t size = some_trace(2, 40, data);
 
@@ -97,7 +97,7 @@ static void what_comes_out_is_a_trace(void **state)
 
 static void any_bytes_and_any_limit_will_do(void **state)
 {
-	struct mutator *m = mutator_create();
+	struct mutator *m = mutator_create(0);
 	uint8_t data[64], out[MAX], other[64];
 
 	for (uint32_t seed = 0; seed < 3000; seed++) {
@@ -123,7 +123,7 @@ static void every_mutation_comes_up(void **state)
 	static const char *const names[] = {"insert",   "delete",  "duplicate", "move",
 					    "retarget", "perturb", "wrap",      "machine"};
 	uint32_t seen[sizeof(names) / sizeof(names[0])] = {0};
-	struct mutator *m = mutator_create();
+	struct mutator *m = mutator_create(0);
 	uint8_t data[MAX], out[MAX];
 	size_t size = some_trace(3, 30, data);
 
@@ -142,7 +142,7 @@ static void every_mutation_comes_up(void **state)
 /* libFuzzer's -minimize_crash=1 asks for one byte less, again and again. */
 static void asked_for_less_it_gives_less(void **state)
 {
-	struct mutator *m = mutator_create();
+	struct mutator *m = mutator_create(0);
 	uint8_t data[MAX], out[MAX];
 	size_t size = some_trace(4, 40, data);
 
@@ -162,7 +162,7 @@ static void asked_for_less_it_gives_less(void **state)
 
 static void a_cross_is_of_both(void **state)
 {
-	struct mutator *m = mutator_create();
+	struct mutator *m = mutator_create(0);
 	uint8_t a[MAX], b[MAX], out[MAX];
 	size_t na = some_trace(5, 30, a), nb = some_trace(6, 30, b);
 	uint32_t longer = 0;
@@ -194,7 +194,7 @@ static bool has_two_forks(const uint8_t *data, size_t size)
 
 static void trimming_leaves_what_matters(void **state)
 {
-	struct mutator *m = mutator_create();
+	struct mutator *m = mutator_create(0);
 	uint8_t data[MAX];
 	uint32_t trimmed = 0;
 

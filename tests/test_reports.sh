@@ -43,7 +43,7 @@ has run.md '## rmapfuzz: clean'
 # A design that loses moved pages, in a name that XML would trip over if it were not careful.
 sed 's/(\*link)->pte = pte_addr_of(to);/(void)to;/' docs/plugin/minimal_rmap.c >"$scratch/bad.c"
 ${CC:-cc} -std=gnu11 -shared -fPIC -Icore/include "$scratch/bad.c" -o "$scratch/a&b.so"
-report 1 --backend "$scratch/a&b.so" --keep-going --explain --out "$scratch/"
+report 1 --backends scan --backend "$scratch/a&b.so" --keep-going --explain --out "$scratch/"
 lacks junit.xml 'failures="0"'
 has junit.xml '<failure type='
 has junit.xml 'a&amp;b.so'
@@ -80,7 +80,7 @@ has run.md 'clean'
 # A corpus comes first; what it finds names the file.
 mkdir "$scratch/corpus"
 cp corpus/seed/mremap*.trace "$scratch/corpus/" 2>/dev/null || cp corpus/seed/*.trace "$scratch/corpus/"
-report 1 --backend "$scratch/a&b.so" --corpus "$scratch/corpus" --traces 1
+report 1 --backends scan --backend "$scratch/a&b.so" --corpus "$scratch/corpus" --traces 1
 has run.md 'rmapfuzz replay '
 
 echo "test_reports: passed"

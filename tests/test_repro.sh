@@ -56,13 +56,13 @@ grep -q '^!= ' "$scratch/out" || fail "wrong contents are not shown"
 # A finding, from a design that forgets what mremap moves: shortened, told, and seen again.
 sed 's/(\*link)->pte = pte_addr_of(to);/(void)to;/' docs/plugin/minimal_rmap.c >"$scratch/bad.c"
 ${CC:-cc} -std=gnu11 -shared -fPIC -Icore/include "$scratch/bad.c" -o "$scratch/bad.so"
-"$tool" run --quiet --backend "$scratch/bad.so" -o "$scratch/found.trace" >/dev/null 2>&1 || :
-bundle --backend "$scratch/bad.so" "$scratch/found.trace"
+"$tool" run --quiet --backends scan --backend "$scratch/bad.so" -o "$scratch/found.trace" >/dev/null 2>&1 || :
+bundle --backends scan --backend "$scratch/bad.so" "$scratch/found.trace"
 for file in README repro.trace repro.bin explain.txt repro.c; do
 	[ -s "$scratch/bundle/$file" ] || fail "no $file"
 done
 grep -q 'minimal_rmap went wrong at operation' "$scratch/bundle/explain.txt" || fail "no story"
-"$tool" replay --quiet --backend "$scratch/bad.so" "$scratch/bundle/repro.trace" >/dev/null ||
+"$tool" replay --quiet --backends scan --backend "$scratch/bad.so" "$scratch/bundle/repro.trace" >/dev/null ||
 	fail "the trace does not show what its bundle says"
 "$tool" show --to text "$scratch/bundle/repro.bin" >"$scratch/text"
 sed '/^#/d' "$scratch/bundle/repro.trace" | cmp -s - "$scratch/text" || fail "bytes and text differ"
@@ -71,7 +71,7 @@ sed '/^#/d' "$scratch/bundle/repro.trace" | cmp -s - "$scratch/text" || fail "by
 
 mkdir "$scratch/artifacts"
 for seed in 1 2 3 4 5 6; do
-	"$tool" run --quiet --backend "$scratch/bad.so" --seed $seed \
+	"$tool" run --quiet --backends scan --backend "$scratch/bad.so" --seed $seed \
 		-o "$scratch/artifacts/a$seed.trace" >/dev/null 2>&1 || :
 	"$tool" show --to bytes "$scratch/artifacts/a$seed.trace" -o "$scratch/artifacts/crash-$seed"
 done
@@ -87,18 +87,18 @@ triage() {
 		2>"$scratch/err" || status=$?
 	[ "$status" = "$expected" ] || fail "triage: status $status: $(cat "$scratch/out" "$scratch/err")"
 }
-triage 1 --backend "$scratch/bad.so"
+triage 1 --backends scan --backend "$scratch/bad.so"
 grep -q '^14 inputs: .* 1 clean, 1 unreadable; 0 earlier' "$scratch/out" ||
 	fail "triage: $(tail -n 1 "$scratch/out")"
 for trace in "$scratch"/sorted/*.trace; do
 	signature=$(sed -n 's/^# signature: //p' "$trace")
-	"$tool" replay --quiet --backend "$scratch/bad.so" --expect "$signature" "$trace" >/dev/null ||
+	"$tool" replay --quiet --backends scan --backend "$scratch/bad.so" --expect "$signature" "$trace" >/dev/null ||
 		fail "triage: $trace does not show $signature"
 	[ -s "${trace%.trace}.txt" ] || fail "triage: $trace has no story"
 done
 # Again: known by now, and left as they are. Repaired: gone.
 cp "$trace" "$scratch/before"
-triage 1 --backend "$scratch/bad.so"
+triage 1 --backends scan --backend "$scratch/bad.so"
 grep -q '(known)$' "$scratch/out" || fail "triage does not know its own"
 cmp -s "$trace" "$scratch/before" || fail "triage rewrites what is known"
 triage 0
@@ -123,7 +123,7 @@ write p2 w2
 munmap p2 w0 8
 exit p1
 TRACE
-triage 1 --backend "$scratch/trap.so"
+triage 1 --backends scan --backend "$scratch/trap.so"
 grep -q 'crash:[a-z]*:SIG' "$scratch/out" || fail "a crash is not sorted: $(cat "$scratch/out")"
 crash=$(echo "$scratch"/sorted/crash-*.trace)
 [ "$(grep -cv '^#' "$crash")" -le 8 ] || fail "a crash is not minimized: $(cat "$crash")"
