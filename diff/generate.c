@@ -180,24 +180,87 @@ static void make_first(struct generator *g, struct op *op)
 	g->guess[0].mapped = g->guess[0].usable = pages_at(g, op, 2, g->window);
 }
 
+static void add(struct trace *trace, const struct op *op)
+{
+	struct op copy = *op;
+
+	DIFF_ASSERT(trace_add(trace, &copy) == 0);
+}
+
+/* N more ops. */
+static void generate(struct generator *g, struct trace *trace, uint32_t n)
+{
+	struct op op, host = {0};
+
+	for (uint32_t i = 0; i < n; i++) {
+		bool nested = trace->nr_ops && chance(g, g->nesting) && make_nested(g, &host, &op);
+
+		if (!nested) {
+			make_op(g, &op);
+			host = op;
+		}
+		add(trace, &op);
+	}
+}
+
 void generate_trace(struct trace *trace, const struct machine_config *config, uint64_t seed,
 		    const struct generate_options *options)
 {
 	struct generator g;
-	struct op op, host = {0};
+	uint32_t n = options->nr_ops;
+	struct op op;
 
 	begin(&g, config, seed, options);
 	trace_clear(trace);
 	trace->config = *config;
-	for (uint32_t i = 0; i < options->nr_ops; i++) {
-		bool nested = i && chance(&g, g.nesting) && make_nested(&g, &host, &op);
-
-		if (i == 0 && below(&g, 8))
-			make_first(&g, &op);
-		else if (!nested)
-			make_op(&g, &op);
-		if (!nested)
-			host = op;
-		DIFF_ASSERT(trace_add(trace, &op) == 0);
+	if (n && below(&g, 8)) {
+		make_first(&g, &op);
+		add(trace, &op);
+		n--;
 	}
+	generate(&g, trace, n);
+}
+
+/* The window is where the trace has its mappings: around one of those that it asked for by address.
+ */
+static void look_around(struct generator *g, const struct trace *trace, uint32_t at)
+{
+	uint32_t seen = 0;
+
+	for (uint32_t i = 0; i < at; i++) {
+		const struct op *op = &trace->ops[i];
+
+		if (op->code != OP_mmap || !(op->args[5] & OP_MAP_FIXED) || (op->refs & 1u << 2) ||
+		    op->args[2] % PAGE_SIZE || below(g, ++seen))
+			continue;
+		g->base = op->args[2];
+		g->window = op->args[3] < 4            ? 4
+			    : op->args[3] > WINDOW_MAX ? WINDOW_MAX
+						       : op->args[3];
+	}
+}
+
+static void note_region(struct generator *g, const struct op *op)
+{
+	int at = op_operand_index((enum op_code)op->code, "region");
+
+	if (at >= 0 && op->args[at] != REGION_NONE && op->args[at] >= g->nr_regions)
+		g->nr_regions = op->args[at] + 1;
+}
+
+void generate_following(struct trace *out, const struct trace *trace, uint32_t at, uint64_t seed,
+			const struct generate_options *options)
+{
+	struct generator g;
+
+	begin(&g, &trace->config, seed, options);
+	look_around(&g, trace, at);
+	for (uint32_t i = 0; i < at; i++) {
+		note(&g, &trace->ops[i]);
+		note_region(&g, &trace->ops[i]);
+	}
+	g.live |= !g.live; /* of a trace that lets everybody end, nobody knows what follows */
+	trace_clear(out);
+	out->config = trace->config;
+	generate(&g, out, options->nr_ops);
 }

@@ -1,7 +1,7 @@
 /*
  * AFL++'s hooks around the mutator, as a shared object:
- * AFL_CUSTOM_MUTATOR_LIBRARY=./librmapfuzz_afl.so, for fuzz_single librmapfuzz_afl_single.so. Its own havoc stage goes on beside it, unless
- * AFL_CUSTOM_MUTATOR_ONLY=1.
+ * AFL_CUSTOM_MUTATOR_LIBRARY=./librmapfuzz_afl.so, for fuzz_single librmapfuzz_afl_single.so. Its
+ * own havoc stage goes on beside it, unless AFL_CUSTOM_MUTATOR_ONLY=1.
  */
 #include <stdlib.h>
 

@@ -138,29 +138,26 @@ static void aim_at_living(struct mutator *m, uint32_t at)
 typedef bool mutation_fn(struct mutator *m);
 
 /*
- * A run of the generator's ops, in a place where their processes live: single ones as a rule,
- * sometimes many, for it takes several to build something that can break. A trace of next to
- * nothing gets a whole one.
+ * Ops that the generator makes to follow what is before them: a few as a rule, sometimes many, for
+ * it takes several to build something that can break. Half of the time at the end: what an input
+ * was kept for is there, as likely as not. A trace of next to nothing gets a whole one.
  */
 static bool insert(struct mutator *m)
 {
-	const struct generate_options options = {.nr_ops = DONOR_OPS,
-						 .faults = !mutator_below(m, 4),
-						 .actors = !mutator_below(m, 4)};
-	uint32_t at = mutator_below(m, m->trace.nr_ops + 1), from, n;
+	struct generate_options options = {.faults = !mutator_below(m, 4),
+					   .actors = !mutator_below(m, 4)};
+	uint32_t n = m->trace.nr_ops, at = mutator_below(m, 2) ? n : mutator_below(m, n + 1);
 
-	generate_trace(&m->other, &m->trace.config, next(m), &options);
-	from = mutator_below(m, DONOR_OPS);
-	n = 1 + mutator_below(m, 1u << mutator_below(m, 5));
-	if (m->trace.nr_ops < SCANTY_OPS) {
-		from = 0;
-		n = DONOR_OPS;
+	options.nr_ops = 1 + mutator_below(m, 1u << mutator_below(m, 5));
+	if (n < SCANTY_OPS) {
+		options.nr_ops = DONOR_OPS;
+		generate_trace(&m->other, &m->trace.config, next(m), &options);
+	} else {
+		generate_following(&m->other, &m->trace, at, next(m), &options);
 	}
-	for (uint32_t i = 0; i < n && from + i < DONOR_OPS; i++) {
-		if (!insert_op(&m->trace, at + i, &m->other.ops[from + i]))
+	for (uint32_t i = 0; i < m->other.nr_ops; i++) {
+		if (!insert_op(&m->trace, at + i, &m->other.ops[i]))
 			return i > 0;
-		if (from)
-			aim_at_living(m, at + i);
 	}
 	return true;
 }

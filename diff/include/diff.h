@@ -148,5 +148,11 @@ struct generate_options {
 };
 void generate_trace(struct trace *trace, const struct machine_config *config, uint64_t seed,
 		    const struct generate_options *options);
+/*
+ * Into OUT, ops that could follow the first AT ops of TRACE, on its machine: aimed at what those
+ * ought to have left, and without them. Same trace and seed, same ops.
+ */
+void generate_following(struct trace *out, const struct trace *trace, uint32_t at, uint64_t seed,
+			const struct generate_options *options);
 
 #endif
