@@ -192,6 +192,8 @@ static void generate(struct generator *g, struct trace *trace, uint32_t n)
 {
 	struct op op, host = {0};
 
+	if (trace->nr_ops)
+		host = trace->ops[trace->nr_ops - 1];
 	for (uint32_t i = 0; i < n; i++) {
 		bool nested = trace->nr_ops && chance(g, g->nesting) && make_nested(g, &host, &op);
 

@@ -203,6 +203,45 @@ static void most_ops_do_something(void **state)
 	diff_destroy(diff);
 }
 
+/* What follows is for the processes that live and the pages that are there, wherever that is. */
+static void what_follows_fits(void **state)
+{
+	static const char text[] = "rmapfuzz trace 1\n"
+				   "machine tiny\n"
+				   "mmap p0 0x50000000 16 rw anon|fixed\n"
+				   "write p0 0x50000000\n"
+				   "p5 = fork p0\n"
+				   "exit p0\n"
+				   "munmap p5 0x50008000 8\n";
+	const struct generate_options how = {.nr_ops = 8};
+	uint32_t writes = 0, sound = 0;
+	struct trace prefix = {0}, a = {0}, b = {0};
+	char error[256];
+
+	trace_init(&prefix, tiny());
+	trace_init(&a, tiny());
+	trace_init(&b, tiny());
+	assert_int_equal(trace_parse(&prefix, text, strlen(text), error, sizeof(error)), 0);
+	for (uint64_t seed = 0; seed < 500; seed++) {
+		generate_following(&a, &prefix, prefix.nr_ops, seed, &how);
+		generate_following(&b, &prefix, prefix.nr_ops, seed, &how);
+		assert_int_equal(a.nr_ops, 8);
+		assert_true(equal(&a, &b));
+		if (a.ops[0].code != OP_write)
+			continue;
+		writes++;
+		sound += a.ops[0].args[0] == 5 && a.ops[0].args[1] - 0x50000000u < 0x8000;
+	}
+	assert_true(writes > 30);
+	assert_true(sound * 10 > writes * 9);
+	/* Before the fork there is nobody else. */
+	generate_following(&a, &prefix, 2, 7, &how);
+	assert_true(a.ops[0].code == OP_mmap || a.ops[0].args[0] == 0);
+	trace_release(&prefix);
+	trace_release(&a);
+	trace_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +251,7 @@ int main(void)
 		cmocka_unit_test(faults_only_if_asked_for),
 		cmocka_unit_test(traces_can_be_written_down),
 		cmocka_unit_test(most_ops_do_something),
+		cmocka_unit_test(what_follows_fits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
