@@ -140,6 +140,7 @@ void cluster_copy(struct machine *machine, struct vma *vma, uint32_t vpn, struct
 		page_remove_rmap(machine, old, vma, s.vpn, s.pte);
 		pte_set(machine, s.pte,
 			pte_mk(new->pfn + s.sub, (uint32_t)(entry & ~PTE_PFN_MASK) | PTE_RW));
+		flush_tlb_page(machine, vma->mm, s.vpn);
 		page_put(machine, old);
 	}
 }

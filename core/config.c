@@ -21,6 +21,7 @@
 		.name = NAME, .summary = SUMMARY,                                                  \
 		.config = {                                                                        \
 			.ram_mb = MB,                                                              \
+			.cpus = 2,                                                                 \
 			.split = SPLIT,                                                            \
 			.era = ERA_2_6_7,                                                          \
 			.highpte = HIGHPTE,                                                        \
@@ -123,6 +124,7 @@ struct setting {
 	}
 
 FIELD(ram_mb, uint32_t)
+FIELD(cpus, uint32_t)
 FIELD(split, enum split)
 FIELD(era, enum era)
 FIELD(cluster, uint32_t)
@@ -270,6 +272,7 @@ static const struct setting settings[] = {
 	NUMBER("stop_on_refusal", 0, 1, stop_on_refusal),
 	CHOICE("counters", widths, counters),
 	CHOICE("nonlinear", nonlinears, nonlinear),
+	NUMBER("cpus", 1, CPUS_MAX, cpus),
 };
 #define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
 

@@ -1,7 +1,8 @@
 /*
  * Page faults: what happens when a program touches a page.
  *
- *   user_access      the hardware walk, and faults until it succeeds
+ *   user_access      the TLB, the hardware walk, and faults until it succeeds
+ *   fault_in         the same for the kernel's own use, without a TLB
  *   handle_mm_fault  by what the entry is:
  *     none             do_anonymous_page: zero page, or a fresh page
  *                      do_no_page: the file's page, or at once a private copy
@@ -85,6 +86,8 @@ static int map_page(const struct fault *f, struct page *page, uint32_t prot, str
 	if (old)
 		preempt(f->machine, COW_BETWEEN, .ptl = f->vma->mm, .page = page, .page2 = old);
 	pte_set(f->machine, f->pte, pte_mk(page->pfn + f->sub, prot));
+	if (pte_present(f->entry))
+		flush_tlb_page(f->machine, f->vma->mm, f->vpn);
 	if (old)
 		page_put(f->machine, old);
 	return 0;
@@ -281,6 +284,7 @@ static int do_swap_page(const struct fault *f)
 static int reuse_page(const struct fault *f)
 {
 	pte_set(f->machine, f->pte, f->entry | PTE_RW | PTE_D | PTE_A);
+	flush_tlb_page(f->machine, f->vma->mm, f->vpn);
 	return 0;
 }
 
@@ -384,7 +388,7 @@ int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool
 /* ---- access --------------------------------------------------------------------- */
 
 /* What the processor does: the frame, or false: it faults. */
-static bool hardware_walk(struct machine *machine, struct ptep pte, bool write, uint32_t *pfn)
+static bool hardware_walk(struct machine *machine, struct ptep pte, bool write, pte_t *walked)
 {
 	const uint32_t need = write ? PTE_P | PTE_US | PTE_RW : PTE_P | PTE_US;
 	const uint32_t mark = write ? PTE_A | PTE_D : PTE_A;
@@ -397,7 +401,7 @@ static bool hardware_walk(struct machine *machine, struct ptep pte, bool write, 
 		return false;
 	if ((entry & mark) != mark)
 		pte_set(machine, pte, entry | mark);
-	*pfn = pte_pfn(entry);
+	*walked = entry | mark;
 	return true;
 }
 
@@ -443,22 +447,59 @@ static int fault_area(struct machine *machine, struct mm *mm, uint32_t vpn, bool
 	return vma->flags & (write ? VM_WRITE : VM_READ | VM_EXEC) ? 0 : RES_SEGV;
 }
 
+/* do_page_fault: 0 (look again), or why not. */
+static int page_fault(struct machine *machine, struct mm *mm, uint32_t vpn, bool write)
+{
+	struct vma *vma;
+	int err = fault_area(machine, mm, vpn, write, &vma);
+
+	return err ? err : handle_mm_fault(machine, vma, vpn, write);
+}
+
+/* Memory is so short that reclaim takes the page away before it is used. */
+static int give_up(struct machine *machine)
+{
+	machine->last_op.alloc_failed = true;
+	return -ENOMEM;
+}
+
 int user_access(struct machine *machine, struct mm *mm, uint32_t vpn, bool write, uint32_t *pfn)
 {
+	const struct tlb_entry *cached = tlb_find(machine, machine->cpus.current, mm, vpn, write);
+
+	if (cached) {
+		machine->cpus.counters.hits++;
+		*pfn = pte_pfn(cached->entry);
+		return 0;
+	}
 	for (uint32_t i = 0; i < FAULT_TRIES; i++) {
-		struct vma *vma;
+		pte_t entry;
 		int err;
 
-		if (hardware_walk(machine, pte_lookup(mm, vpn), write, pfn))
+		if (hardware_walk(machine, pte_lookup(mm, vpn), write, &entry)) {
+			tlb_fill(machine, vpn, entry);
+			*pfn = pte_pfn(entry);
 			return 0;
-		err = fault_area(machine, mm, vpn, write, &vma);
-		if (err)
-			return err;
-		err = handle_mm_fault(machine, vma, vpn, write);
+		}
+		kernel_entry(machine);
+		err = page_fault(machine, mm, vpn, write);
 		if (err)
 			return err;
 	}
-	/* Memory is so short that reclaim takes the page away before it is used. */
-	machine->last_op.alloc_failed = true;
-	return -ENOMEM;
+	return give_up(machine);
+}
+
+int fault_in(struct machine *machine, struct mm *mm, uint32_t vpn, bool write)
+{
+	for (uint32_t i = 0; i < FAULT_TRIES; i++) {
+		pte_t entry;
+		int err;
+
+		if (hardware_walk(machine, pte_lookup(mm, vpn), write, &entry))
+			return 0;
+		err = page_fault(machine, mm, vpn, write);
+		if (err)
+			return err;
+	}
+	return give_up(machine);
 }

@@ -373,19 +373,43 @@ static struct vma **sorted_areas(struct machine *machine, struct address_space *
 }
 
 /* Clear the entries of VMA for offsets [FIRST, LAST). */
-static void unmap_area_range(struct machine *machine, struct vma *vma, uint32_t first,
-			     uint32_t last, bool even_cows)
+static void unmap_area_range(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t last,
+			     bool even_cows)
 {
 	uint64_t end = (uint64_t)vma->pgoff + (vma->end - vma->start);
 	uint32_t from = vma->pgoff > first ? vma->pgoff : first;
 	uint32_t to = end < last ? (uint32_t)end : last;
 
 	if (vma->flags & VM_NONLINEAR)
-		nonlinear_unmap_range(machine, vma, first, last);
+		nonlinear_unmap_range(tlb, vma, first, last);
 	else if (from < to)
-		(even_cows ? zap_range : zap_file_range)(machine, vma,
-							 vma->start + (from - vma->pgoff),
+		(even_cows ? zap_range : zap_file_range)(tlb, vma, vma->start + (from - vma->pgoff),
 							 vma->start + (to - vma->pgoff));
+}
+
+/* Those AREAS, of N, that are in the address space of the first. Returns how many; *VISITED: some
+ * had not been. */
+static uint32_t unmap_space_range(struct machine *machine, struct address_space *file,
+				  struct vma **areas, uint32_t n, uint32_t first, uint32_t last,
+				  bool even_cows, bool *visited)
+{
+	struct mm *mm = areas[0]->mm;
+	struct mmu_gather tlb;
+	uint32_t i;
+
+	*visited = false;
+	tlb_gather_mmu(&tlb, machine, mm);
+	machine->i_mmap_lock = file;
+	for (i = 0; i < n && areas[i]->mm == mm; i++) {
+		if (areas[i]->truncate_count == file->truncate_count)
+			continue;
+		*visited = true;
+		unmap_area_range(&tlb, areas[i], first, last, even_cows);
+		areas[i]->truncate_count = file->truncate_count;
+	}
+	machine->i_mmap_lock = NULL;
+	tlb_finish_mmu(&tlb);
+	return i;
 }
 
 /* Visit the areas that have not been, in order. False: areas may have changed, and it must go on.
@@ -393,20 +417,16 @@ static void unmap_area_range(struct machine *machine, struct vma *vma, uint32_t 
 static bool unmap_areas_range(struct machine *machine, struct address_space *file, uint32_t first,
 			      uint32_t last, bool even_cows)
 {
-	uint32_t n;
+	uint32_t n, next;
 	struct vma **areas = sorted_areas(machine, file, &n);
 
-	for (uint32_t i = 0; i < n; i++) {
-		struct mm *mm = areas[i]->mm;
+	for (uint32_t i = 0; i < n; i = next) {
+		bool visited;
 
-		if (areas[i]->truncate_count == file->truncate_count)
-			continue;
-		machine->i_mmap_lock = file;
-		unmap_area_range(machine, areas[i], first, last, even_cows);
-		machine->i_mmap_lock = NULL;
-		areas[i]->truncate_count = file->truncate_count;
+		next = i + unmap_space_range(machine, file, &areas[i], n - i, first, last,
+					     even_cows, &visited);
 		/* Who has waited for the list may have it now. */
-		if (i + 1 < n && areas[i + 1]->mm != mm && preempt(machine, TRUNCATE_LOCKBREAK))
+		if (visited && next < n && preempt(machine, TRUNCATE_LOCKBREAK))
 			return false;
 	}
 	return true;

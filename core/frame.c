@@ -218,6 +218,7 @@ static struct page *touch_page(struct machine *machine, struct zone *zone)
 	}
 	page = zone_page(zone, k);
 	page->pfn = zone->end_pfn - ((k + 1) << machine->config.cluster);
+	page->tlb_users = 0;
 	return page;
 }
 
@@ -225,9 +226,11 @@ static struct page *touch_page(struct machine *machine, struct zone *zone)
 static void page_init(const struct machine *machine, struct page *page, enum zone_id zone)
 {
 	uint32_t pfn = page->pfn;
+	uint16_t tlb_users = page->tlb_users; /* if a flush is missing */
 
 	memset(page, 0, offsetof(struct page, token) + sub_pages(machine) * sizeof(page->token[0]));
 	page->pfn = pfn;
+	page->tlb_users = tlb_users;
 	page->zone = (uint8_t)zone;
 	page->count = 1;
 }
@@ -315,6 +318,8 @@ static void page_free(struct machine *machine, struct page *page)
 	MM_ASSERT(!(page->flags & (PG_FREE | PG_RESERVED | PG_SWAPCACHE | PG_TABLE)));
 	MM_ASSERT(page->mapcount == 0);
 	MM_ASSERT(!page->mapping);
+	if (page->tlb_users)
+		tlb_freed(machine, page);
 	if (page->flags & PG_LRU)
 		lru_del(machine, page);
 	if (machine->rmap->page_free)

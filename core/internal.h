@@ -15,6 +15,7 @@
  *   migrate.c   a page's content moves to another frame
  *   reclaim.c   lists, page_referenced, try_to_unmap, shrink
  *   pagetable.c tables, the choke point, census
+ *   tlb.c       processors, TLBs, flushes, the gather         (tlb.h)
  *   frame.c     zones, frames, watermarks
  *   actors.c    what runs inside an op, and what has to wait
  *   kmem.c      typed pools, i386 accounting, allocation oracle
@@ -34,6 +35,7 @@
 #include <string.h>
 
 #include "machine.h"
+#include "tlb.h"
 
 /* Our own bugs abort, in every build. MM_ASSERT is O(1). */
 #define MM_ASSERT(cond)                                                                            \
@@ -309,10 +311,14 @@ uint32_t prot_of_flags(uint32_t vm_flags); /* page-table protection bits for an 
 int do_munmap(struct machine *machine, struct mm *mm, uint32_t vpn, uint32_t npages);
 /* Where npages fit from HINT (0: the default base) upward: vpn, or 0. */
 uint32_t get_unmapped_area(struct machine *machine, struct mm *mm, uint32_t hint, uint32_t npages);
-/* Clear entries of VMA in [first, last): remove rmap, drop pages and swap slots. */
-void zap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last);
+/*
+ * Clear entries of VMA in [first, last): remove rmap, drop swap slots, gather pages. One gather
+ * serves all areas of a range: when pages are let go must not depend on which areas a design
+ * merged.
+ */
+void zap_range(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t last);
 /* The same for entries that map pages of the area's file, and no others. */
-void zap_file_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last);
+void zap_file_range(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t last);
 /* Fault in [first, last) as make_pages_present does. Stops at the first page that cannot be had: a
  * hole or no permission (RES_SEGV), beyond the end of a file (RES_BUS), -ENOMEM. */
 int make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last);
@@ -333,10 +339,13 @@ void task_exit(struct machine *machine, uint32_t proc);
 /* ---- fault.c ---------------------------------------------------------------------- */
 
 /*
- * Access page VPN as user code does: walk, fault as often as needed, set Accessed/Dirty.
- * Returns 0 and the frame (no reference), RES_SEGV, RES_BUS or -ENOMEM.
+ * Access page VPN of MM, which the processor under way runs in, as user code does: ask the TLB,
+ * walk, fault as often as needed, set Accessed/Dirty. Returns 0 and the frame (no reference),
+ * RES_SEGV, RES_BUS or -ENOMEM.
  */
 int user_access(struct machine *machine, struct mm *mm, uint32_t vpn, bool write, uint32_t *pfn);
+/* The same from within the kernel, for whoever wants the page there: no TLB hears of it. */
+int fault_in(struct machine *machine, struct mm *mm, uint32_t vpn, bool write);
 /*
  * Give the shared anonymous page at VPN of VMA a copy of its own, as a write fault would, because
  * the reverse map cannot follow it otherwise. 0 (look again: reclaim may have been there) or
@@ -418,9 +427,9 @@ void file_boot(struct machine *machine);
 int do_file_page(struct machine *machine, struct vma *vma, uint32_t vpn, struct ptep pte);
 /* Clear what VMA, which is nonlinear, shows of offsets [FIRST, LAST) of its file; entries that are
  * not linear keep the offset. */
-void nonlinear_unmap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last);
+void nonlinear_unmap_range(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t last);
 /* MADV_DONTNEED in VMA, which is nonlinear: pages go, offsets stay. */
-void nonlinear_dontneed(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last);
+void nonlinear_dontneed(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t last);
 /* 2.6.7 has not found all mappings of PAGE: age and unmap what is met in its file's nonlinear
  * areas, until as many entries are gone as map PAGE. */
 void nonlinear_unmap_clusters(struct machine *machine, const struct page *page);
@@ -495,6 +504,8 @@ void lru_del(struct machine *machine, struct page *page);
 void mark_page_accessed(struct machine *machine, struct page *page);
 /* Young entries found (and cleared), plus PG_referenced. */
 uint32_t page_referenced(struct machine *machine, struct page *page);
+/* The entry is not young any more, and whoever uses it marks it again. */
+void clear_flush_young(struct machine *machine, struct mm *mm, uint32_t vpn, struct ptep pte);
 /* UNMAP_SUCCESS, UNMAP_AGAIN or UNMAP_FAIL, by the era's rules. */
 int try_to_unmap(struct machine *machine, struct page *page);
 /* Reclaim's decision on PAGE, which is on a list: true if it is free now, else it is on a list. */
@@ -630,6 +641,7 @@ struct machine {
 	uint64_t hash;
 
 	struct rmap_counters counters;
+	struct cpus cpus;
 	uint64_t host_allocs;
 	uint64_t swapouts, swapins, reclaimed, unmaps, early_copies;
 	MUTANT_STATE

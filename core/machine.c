@@ -64,6 +64,7 @@ struct machine *machine_create(const struct machine_config *config, const struct
 
 void machine_reconfigure(struct machine *machine, const struct machine_config *config)
 {
+	tlb_reset(machine);
 	pagetable_reset(machine);
 	file_reset(machine);
 	frame_reset(machine);
@@ -176,15 +177,30 @@ static op_fn *const op_table[NR_OPS] = {
 #undef OP
 };
 
+/* Accesses enter the kernel only if they fault, and kernel threads are there already. */
+static bool is_system_call(enum op_code code)
+{
+	const uint64_t others = 1ull << OP_read | 1ull << OP_write | 1ull << OP_evict |
+				1ull << OP_swapout | 1ull << OP_age | 1ull << OP_reclaim;
+
+	return !(others >> code & 1);
+}
+
 int op_dispatch(struct machine *machine, const struct op *op, struct result *result)
 {
 	struct mm *mm = NULL;
 
+	machine->cpus.current = 0;
 	if (op_info((enum op_code)op->code)->operand[0].kind == OPERAND_PROC) {
 		if (!machine_proc_alive(machine, op->args[0]))
 			return -ESRCH;
 		mm = machine->tasks[op->args[0]]->mm;
+		machine->cpus.current = cpu_of_proc(machine, op->args[0]);
+		switch_mm(machine, machine->cpus.current, mm);
 	}
+	machine->cpus.current_mm = mm;
+	if (is_system_call((enum op_code)op->code))
+		kernel_entry(machine);
 	return op_table[op->code](machine, mm, op, result);
 }
 
@@ -212,6 +228,8 @@ void machine_apply_group(struct machine *machine, const struct op *ops, uint32_t
 		group_begin(machine, ops, n, outcomes);
 	outcomes->result.err = op_dispatch(machine, ops, &outcomes->result);
 	outcomes->trace = machine->last_op;
+	if (machine->cpus.suspects)
+		tlb_judge(machine);
 	machine->op = NULL;
 	machine->waiting = 0;
 	hash_op(machine, &outcomes->result);

@@ -46,7 +46,7 @@ static int advise_pageout(struct machine *machine, struct vma *vma, uint32_t fir
 			continue;
 		page->flags &= ~PG_REFERENCED;
 		if (pte_young(ptep_get(p)))
-			pte_set(machine, p, ptep_get(p) & ~(pte_t)PTE_A);
+			clear_flush_young(machine, vma->mm, vpn, p);
 		machine->reclaimed += reclaim_page(machine, page);
 	}
 	return 0;
@@ -72,20 +72,33 @@ static int advise_readahead(struct machine *machine, struct vma *vma, uint32_t f
 	return 0;
 }
 
-static int advise_vma(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
-		      enum op_advice advice, uint32_t *budget)
+static int advise_dontneed(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t last)
 {
-	switch (advice) {
+	if (vma->flags & VM_LOCKED)
+		return -EINVAL;
+	if (vma->flags & VM_NONLINEAR)
+		nonlinear_dontneed(tlb, vma, first, last);
+	else
+		zap_range(tlb, vma, first, last);
+	return 0;
+}
+
+/* One call: what lasts from area to area. */
+struct advise {
+	enum op_advice advice;
+	uint32_t budget;       /* of willneed */
+	struct mmu_gather tlb; /* of dontneed */
+};
+
+static int advise_vma(struct advise *call, struct vma *vma, uint32_t first, uint32_t last)
+{
+	struct machine *machine = call->tlb.machine;
+
+	switch (call->advice) {
 	case ADVICE_DONTNEED:
-		if (vma->flags & VM_LOCKED)
-			return -EINVAL;
-		if (vma->flags & VM_NONLINEAR)
-			nonlinear_dontneed(machine, vma, first, last);
-		else
-			zap_range(machine, vma, first, last);
-		return 0;
+		return advise_dontneed(&call->tlb, vma, first, last);
 	case ADVICE_WILLNEED:
-		return advise_willneed(machine, vma, first, last, budget);
+		return advise_willneed(machine, vma, first, last, &call->budget);
 	case ADVICE_PAGEOUT:
 		return advise_pageout(machine, vma, first, last);
 	case ADVICE_RANDOM:
@@ -97,16 +110,11 @@ static int advise_vma(struct machine *machine, struct vma *vma, uint32_t first, 
 	}
 }
 
-int op_madvise(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+/* Holes are passed over and reported at the end. */
+static int advise_range(struct advise *call, struct mm *mm, uint32_t at, uint32_t end)
 {
-	uint32_t at = op->args[1] / PAGE_SIZE, end = at + op->args[2];
-	uint32_t budget = readahead_budget(machine);
 	int unmapped = 0;
 
-	if (op->args[1] % PAGE_SIZE || end >= VPN_LIMIT)
-		return -EINVAL;
-	if (at == end)
-		return 0;
 	for (struct vma *vma = find_vma(mm, at); vma; vma = find_vma(mm, at)) {
 		uint32_t last = vma->end < end ? vma->end : end;
 
@@ -115,8 +123,7 @@ int op_madvise(struct machine *machine, struct mm *mm, const struct op *op, stru
 			at = vma->start;
 		}
 		if (at < last) {
-			int err = advise_vma(machine, vma, at, last, (enum op_advice)op->args[3],
-					     &budget);
+			int err = advise_vma(call, vma, at, last);
 
 			if (err)
 				return err;
@@ -126,4 +133,22 @@ int op_madvise(struct machine *machine, struct mm *mm, const struct op *op, stru
 		at = last;
 	}
 	return -ENOMEM;
+}
+
+int op_madvise(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
+{
+	uint32_t at = op->args[1] / PAGE_SIZE, end = at + op->args[2];
+	struct advise call;
+	int err;
+
+	if (op->args[1] % PAGE_SIZE || end >= VPN_LIMIT)
+		return -EINVAL;
+	if (at == end)
+		return 0;
+	call.advice = (enum op_advice)op->args[3];
+	call.budget = readahead_budget(machine);
+	tlb_gather_mmu(&call.tlb, machine, mm);
+	err = advise_range(&call, mm, at, end);
+	tlb_finish_mmu(&call.tlb);
+	return err;
 }

@@ -44,8 +44,12 @@ free_mm:
 
 void mm_destroy(struct machine *machine, struct mm *mm)
 {
+	struct mmu_gather tlb;
+
+	tlb_gather_mmu(&tlb, machine, mm);
 	for (struct vma *vma = mm->first; vma; vma = vma->next)
-		zap_range(machine, vma, vma->start, vma->end);
+		zap_range(&tlb, vma, vma->start, vma->end);
+	tlb_finish_mmu(&tlb);
 	preempt(machine, UNMAP_BEFORE_UNLINK);
 	while (mm->first) {
 		struct vma *vma = mm->first;
@@ -60,6 +64,7 @@ void mm_destroy(struct machine *machine, struct mm *mm)
 	if (machine->rmap->mm_release)
 		machine->rmap->mm_release(machine, mm);
 	TAILQ_REMOVE(&machine->mms, mm, link);
+	leave_mm(machine, mm);
 	pgd_free(machine, mm);
 	kobj_free(machine, MM, mm);
 }
@@ -143,17 +148,19 @@ static int dup_vma(struct machine *machine, struct vma *parent, struct mm *mm)
 static struct mm *dup_mm(struct machine *machine, struct mm *parent, uint32_t id)
 {
 	struct mm *mm = mm_create(machine, id, parent);
+	int err = 0;
 
 	if (!mm)
 		return NULL;
-	for (struct vma *vma = parent->first; vma; vma = vma->next) {
-		if (dup_vma(machine, vma, mm)) {
-			mm->users = 0;
-			mm_destroy(machine, mm);
-			return NULL;
-		}
-	}
-	return mm;
+	for (struct vma *vma = parent->first; vma && !err; vma = vma->next)
+		err = dup_vma(machine, vma, mm);
+	/* Entries of the parent are read-only now, even if there will be no child. */
+	flush_tlb_mm(machine, parent);
+	if (!err)
+		return mm;
+	mm->users = 0;
+	mm_destroy(machine, mm);
+	return NULL;
 }
 
 /* ---- tasks ----------------------------------------------------------------------------- */
@@ -228,6 +235,7 @@ void task_exit(struct machine *machine, uint32_t proc)
 	struct task *task = machine->tasks[proc];
 
 	machine->tasks[proc] = NULL;
+	machine->cpus.current_mm = NULL;
 	mm_put(machine, task->mm, proc);
 	task_free(machine, task);
 }
@@ -271,6 +279,8 @@ int op_exec(struct machine *machine, struct mm *mm, const struct op *op, struct 
 	if (!fresh)
 		return -ENOMEM;
 	machine->tasks[proc]->mm = fresh;
+	machine->cpus.current_mm = fresh;
+	switch_mm(machine, machine->cpus.current, fresh);
 	mm_put(machine, mm, proc);
 	return 0;
 }

@@ -20,13 +20,15 @@ uint32_t mmap_base(const struct machine *machine)
 
 /* ---- zap and munmap ------------------------------------------------------------------- */
 
-static void zap_present(struct machine *machine, struct vma *vma, uint32_t vpn, struct ptep p)
+static void zap_present(struct mmu_gather *tlb, struct vma *vma, uint32_t vpn, struct ptep p)
 {
+	struct machine *machine = tlb->machine;
 	pte_t pte = ptep_get(p);
 	struct page *page = pfn_to_page(machine, pte_pfn(pte));
 
 	if (page->flags & PG_RESERVED) {
 		pte_get_and_clear(machine, p);
+		tlb_remove_tlb_entry(tlb, vpn);
 		return;
 	}
 	if (pte_dirty(pte))
@@ -35,12 +37,11 @@ static void zap_present(struct machine *machine, struct vma *vma, uint32_t vpn, 
 		mark_page_accessed(machine, page);
 	page_remove_rmap(machine, page, vma, vpn, p);
 	pte_get_and_clear(machine, p);
-	if ((page->flags & (PG_SWAPCACHE | PG_LOCKED)) == PG_SWAPCACHE)
-		remove_exclusive_swap_page(machine, page, 1);
-	page_put(machine, page);
+	tlb_remove_tlb_entry(tlb, vpn);
+	tlb_remove_page(tlb, page);
 }
 
-void zap_file_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last)
+void zap_file_range(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t last)
 {
 	struct ptep p;
 	uint32_t vpn;
@@ -48,13 +49,15 @@ void zap_file_range(struct machine *machine, struct vma *vma, uint32_t first, ui
 	for (uint32_t at = first; pte_next(vma->mm, at, last, &vpn, &p); at = vpn + 1) {
 		pte_t pte = ptep_get(p);
 
-		if (pte_present(pte) && pfn_to_page(machine, pte_pfn(pte))->mapping == vma->file)
-			zap_present(machine, vma, vpn, p);
+		if (pte_present(pte) &&
+		    pfn_to_page(tlb->machine, pte_pfn(pte))->mapping == vma->file)
+			zap_present(tlb, vma, vpn, p);
 	}
 }
 
-void zap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last)
+void zap_range(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t last)
 {
+	struct machine *machine = tlb->machine;
 	struct ptep p;
 	uint32_t vpn;
 
@@ -62,7 +65,7 @@ void zap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_
 		pte_t pte = ptep_get(p);
 
 		if (pte_present(pte)) {
-			zap_present(machine, vma, vpn, p);
+			zap_present(tlb, vma, vpn, p);
 		} else {
 			pte_get_and_clear(machine, p);
 			if (pte_swap(pte))
@@ -101,6 +104,7 @@ static int split_range(struct machine *machine, struct mm *mm, uint32_t first, u
 int do_munmap(struct machine *machine, struct mm *mm, uint32_t vpn, uint32_t npages)
 {
 	struct vma *vma, *prev;
+	struct mmu_gather tlb;
 	uint32_t end = vpn + npages;
 	int err;
 
@@ -114,8 +118,10 @@ int do_munmap(struct machine *machine, struct mm *mm, uint32_t vpn, uint32_t npa
 		return err;
 	vma = find_vma(mm, vpn);
 	prev = vma ? vma->prev : NULL;
+	tlb_gather_mmu(&tlb, machine, mm);
 	for (struct vma *gone = vma; gone && gone->start < end; gone = gone->next)
-		zap_range(machine, gone, gone->start, gone->end);
+		zap_range(&tlb, gone, gone->start, gone->end);
+	tlb_finish_mmu(&tlb);
 	preempt(machine, UNMAP_BEFORE_UNLINK);
 	while (vma && vma->start < end) {
 		struct vma *next = vma->next;
@@ -177,7 +183,6 @@ int make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32_
 {
 	for (uint32_t vpn = first; vpn < last; vpn++) {
 		struct vma *vma = find_vma(mm, vpn);
-		uint32_t pfn;
 		bool write;
 		int err;
 
@@ -185,7 +190,7 @@ int make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32_
 			return RES_SEGV;
 		/* A private file page is not copied before somebody writes it. */
 		write = (vma->flags & VM_WRITE) && (!vma->file || (vma->flags & VM_SHARED));
-		err = user_access(machine, mm, vpn, write, &pfn);
+		err = fault_in(machine, mm, vpn, write);
 		if (err)
 			return err;
 	}

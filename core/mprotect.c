@@ -20,6 +20,7 @@ static void change_protection(struct machine *machine, struct vma *vma, uint32_t
 		if (pte_present(pte) && pte_modify(pte, prot) != pte)
 			pte_set(machine, p, pte_modify(pte, prot));
 	}
+	flush_tlb_range(machine, vma->mm, first, last);
 }
 
 static bool mergeable_2_6_6(const struct machine *machine, const struct vma *prev,

@@ -56,14 +56,19 @@ static uint32_t move_page_tables(struct machine *machine, struct vma *old, uint3
 
 	for (uint32_t at = from; pte_next(old->mm, at, from + n, &vpn, &src); at = vpn + 1) {
 		uint32_t new_vpn = vpn - from + to;
+		pte_t entry;
 
 		preempt(machine, MREMAP_PER_PTE);
 		if (pte_alloc(machine, new->mm, new_vpn, &dst) ||
 		    move_rmap(machine, old, vpn, src, new, new_vpn, dst))
 			return vpn - from;
 		/* Making a table or a copy may have run reclaim, or anything. */
-		if (!pte_none(ptep_get(src)))
-			pte_set(machine, dst, pte_get_and_clear(machine, src));
+		entry = ptep_get(src);
+		if (pte_none(entry))
+			continue;
+		pte_get_and_clear(machine, src);
+		flush_tlb_page(machine, old->mm, vpn);
+		pte_set(machine, dst, entry);
 	}
 	return n;
 }

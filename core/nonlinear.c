@@ -75,6 +75,8 @@ static int install_page(struct machine *machine, struct vma *vma, uint32_t vpn, 
 			page_remove_rmap(machine, old, vma, vpn, pte);
 	}
 	pte_set(machine, pte, pte_mk(page->pfn + sub, prot_of_flags(vma->flags)));
+	if (old)
+		flush_tlb_page(machine, vma->mm, vpn);
 	drop_replaced(machine, entry);
 	return 0;
 }
@@ -95,6 +97,8 @@ static int install_file_pte(struct machine *machine, struct vma *vma, uint32_t v
 		page_remove_rmap(machine, old, vma, vpn, pte);
 	if (!pte_none(entry))
 		pte_get_and_clear(machine, pte);
+	if (old)
+		flush_tlb_page(machine, vma->mm, vpn);
 	drop_replaced(machine, entry);
 	if (!pte_none(file))
 		pte_set(machine, pte, file);
@@ -198,7 +202,8 @@ static uint32_t shown(const struct page *page, pte_t entry)
 	return page->index + page_sub(page, entry);
 }
 
-/* The entry at VPN maps PAGE. Clear it; what was not linear stays known. */
+/* The entry at VPN maps PAGE. Clear it; what was not linear stays known. The page is still held,
+ * and the TLBs still know it. */
 static void forget_page(struct machine *machine, struct vma *vma, uint32_t vpn, struct ptep pte,
 			struct page *page)
 {
@@ -208,13 +213,15 @@ static void forget_page(struct machine *machine, struct vma *vma, uint32_t vpn, 
 	entry = pte_get_and_clear(machine, pte);
 	if (!pte_none(left))
 		pte_set(machine, pte, left);
-	drop_replaced(machine, entry);
+	if (pte_dirty(entry))
+		page->flags |= PG_DIRTY;
 }
 
 /* zap_pte_range with details: offsets [FROM, TO) of the file go, file entries stay. */
-static void zap_nonlinear(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
+static void zap_nonlinear(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t last,
 			  uint32_t from, uint32_t to)
 {
+	struct machine *machine = tlb->machine;
 	struct ptep pte;
 	uint32_t vpn;
 
@@ -227,17 +234,19 @@ static void zap_nonlinear(struct machine *machine, struct vma *vma, uint32_t fir
 		if (pte_young(entry))
 			mark_page_accessed(machine, page);
 		forget_page(machine, vma, vpn, pte, page);
+		tlb_remove_tlb_entry(tlb, vpn);
+		tlb_remove_page(tlb, page);
 	}
 }
 
-void nonlinear_unmap_range(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last)
+void nonlinear_unmap_range(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t last)
 {
-	zap_nonlinear(machine, vma, vma->start, vma->end, first, last);
+	zap_nonlinear(tlb, vma, vma->start, vma->end, first, last);
 }
 
-void nonlinear_dontneed(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last)
+void nonlinear_dontneed(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t last)
 {
-	zap_nonlinear(machine, vma, first, last, 0, UINT32_MAX);
+	zap_nonlinear(tlb, vma, first, last, 0, UINT32_MAX);
 }
 
 /* ---- 2.6.7's cluster scan ---------------------------------------------------------------------
@@ -273,10 +282,12 @@ static uint32_t unmap_cluster(struct machine *machine, struct vma *vma, uint32_t
 		if (!page)
 			continue;
 		if (pte_young(entry)) {
-			pte_set(machine, pte, entry & ~(pte_t)PTE_A);
+			clear_flush_young(machine, vma->mm, vpn, pte);
 			continue;
 		}
 		forget_page(machine, vma, vpn, pte, page);
+		flush_tlb_page(machine, vma->mm, vpn);
+		page_put(machine, page);
 		machine->unmaps++;
 		taken++;
 	}

@@ -420,6 +420,8 @@ void pte_set(struct machine *machine, struct ptep p, pte_t value)
 	MM_ASSERT(p.table->mm);
 	pte_store(&p.table->entry[p.slot], value);
 	entry_changes(machine, p, old, value);
+	if (p.table->mm->cpu_vm_mask)
+		tlb_suspect(machine, p.table->mm, ptep_vpn(p));
 	event_log(machine, EVENT_PTE, 0, p.table->mm->id, ptep_vpn(p), value);
 }
 
@@ -429,6 +431,8 @@ pte_t pte_get_and_clear(struct machine *machine, struct ptep p)
 
 	MM_ASSERT(p.table->mm);
 	entry_changes(machine, p, old, 0);
+	if (p.table->mm->cpu_vm_mask)
+		tlb_suspect(machine, p.table->mm, ptep_vpn(p));
 	event_log(machine, EVENT_PTE, 0, p.table->mm->id, ptep_vpn(p), 0);
 	return old;
 }

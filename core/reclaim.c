@@ -71,16 +71,26 @@ void mark_page_accessed(struct machine *machine, struct page *page)
 
 /* ---- page_referenced ------------------------------------------------------------ */
 
+void clear_flush_young(struct machine *machine, struct mm *mm, uint32_t vpn, struct ptep pte)
+{
+	pte_set(machine, pte, ptep_get(pte) & ~(pte_t)PTE_A);
+	flush_tlb_page(machine, mm, vpn);
+}
+
+/* 2.6.6 does not flush: a processor that has the page in its TLB will not mark it again soon. */
 static enum rmap_answer referenced_one(struct machine *machine, struct page *page, struct vma *vma,
 				       uint32_t vpn, struct ptep pte, void *arg)
 {
 	uint32_t *referenced = arg;
 	pte_t entry = ptep_get(pte);
 
-	if (pte_young(entry)) {
+	if (!pte_young(entry))
+		return RMAP_KEEP;
+	++*referenced;
+	if (machine->config.era == ERA_2_6_6)
 		pte_set(machine, pte, entry & ~(pte_t)PTE_A);
-		++*referenced;
-	}
+	else
+		clear_flush_young(machine, pte.table->mm, vpn, pte);
 	return RMAP_KEEP;
 }
 
@@ -119,7 +129,7 @@ static bool refuses_2_6_7(struct machine *machine, struct page *page, struct vma
 	if (!vma || (vma->flags & VM_LOCKED))
 		return true;
 	if (pte_young(entry)) {
-		pte_set(machine, pte, entry & ~(pte_t)PTE_A);
+		clear_flush_young(machine, vma->mm, ptep_vpn(pte), pte);
 		return true;
 	}
 	return (page->flags & PG_SWAPCACHE) && page->count != page->mapcount + 2;
@@ -158,6 +168,7 @@ static enum rmap_answer unmap_one(struct machine *machine, struct page *page, st
 		return machine->config.stop_on_refusal ? RMAP_STOP : RMAP_KEEP;
 	}
 	entry = pte_get_and_clear(machine, pte);
+	flush_tlb_page(machine, pte.table->mm, vpn);
 	if (pte_dirty(entry))
 		page->flags |= PG_DIRTY;
 	left = left_behind(machine, page, vma, vpn, page_sub(page, entry));

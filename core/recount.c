@@ -26,6 +26,7 @@ struct recount {
 	uint32_t mms, tasks, areas, file_areas, pte_tables, pmd_tables, files;
 	uint32_t cached_pages, mapping_pages, swapcache_pages, table_pages;
 	uint32_t committed;
+	uint64_t tlb_users;
 };
 
 /* Every check returns whether all is well. This tells what is not. */
@@ -638,6 +639,7 @@ static bool check_zone(struct recount *r, const struct zone *zone)
 	for (uint32_t k = 0; k < zone->touched; k++) {
 		const struct page *page = zone_page(zone, k);
 
+		r->tlb_users += page->tlb_users;
 		if (page->pfn != zone->end_pfn - ((k + 1) << r->machine->config.cluster) ||
 		    page->zone != zone->id)
 			return wrong(r, "page 0x%x is not the frame it is kept for", page->pfn);
@@ -762,7 +764,7 @@ static const char *recount(struct machine *machine, bool deep, char *buf, size_t
 
 	forget_seen(machine);
 	if (!check_mms(&r) || !check_files(&r) || !check_swap(&r) || !check_zones(&r) ||
-	    !check_totals(&r))
+	    !check_totals(&r) || tlb_verify(machine, r.tlb_users, buf, size))
 		return buf;
 	broken = rmap_check(machine);
 	if (!broken)

@@ -858,6 +858,7 @@ static void encode_op(struct writer *out, const struct state *state, const struc
 #define MACHINE_MORE          254u
 #define MORE_MAX              64u    /* less than so many values: random bytes leave some for ops */
 #define CONFIG_FILE_PAGES_MAX 65536u /* what config.c accepts */
+#define CPUS_OF_FIELDS        2u     /* without an extension that says otherwise */
 
 static uint32_t nr_presets(void)
 {
@@ -945,18 +946,28 @@ static bool encode_nonlinear(const struct machine_config *config, uint32_t n, ui
 	return n == 0 && config->nonlinear != NONLINEAR_EXACT;
 }
 
+static void decode_cpus(struct machine_config *config, uint32_t value)
+{
+	config->cpus = into_range(value, 1, CPUS_MAX);
+}
+
+static bool encode_cpus(const struct machine_config *config, uint32_t n, uint32_t *value)
+{
+	*value = config->cpus;
+	return n == 0 && config->cpus != CPUS_OF_FIELDS;
+}
+
 static const struct extension extensions[] = {
-	{decode_area, encode_area},
-	{decode_counters, encode_counters},
-	{decode_cluster, encode_cluster},
-	{decode_nonlinear, encode_nonlinear},
+	{decode_area, encode_area},       {decode_counters, encode_counters},
+	{decode_cluster, encode_cluster}, {decode_nonlinear, encode_nonlinear},
+	{decode_cpus, encode_cpus},
 };
 #define NR_EXTENSIONS (sizeof(extensions) / sizeof(extensions[0]))
 
 static void decode_fields(struct reader *in, struct machine_config *config)
 {
 	/* In statements: the order in which initializers are evaluated is nobody's promise. */
-	*config = (struct machine_config){0};
+	*config = (struct machine_config){.cpus = CPUS_OF_FIELDS};
 	config->ram_mb = into_range(get(in, 3), 16, 65536);
 	config->split = into_range(get(in, 1), SPLIT_3_1, SPLIT_4_4);
 	config->era = into_range(get(in, 1), ERA_2_6_6, ERA_2_6_7);

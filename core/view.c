@@ -204,6 +204,7 @@ void machine_stats(const struct machine *machine, struct machine_stats *stats)
 		.unmaps = machine->unmaps,
 		.early_copies = machine->early_copies,
 		.rmap = machine->counters,
+		.tlb = machine->cpus.counters,
 	};
 	stats->lowmem_peak = machine->lowmem_peak > stats->lowmem_used ? machine->lowmem_peak
 								       : stats->lowmem_used;

@@ -26,6 +26,7 @@ static enum rmap_answer mkclean_one(struct machine *machine, struct page *page, 
 	if (pte_dirty(entry))
 		page->flags |= PG_DIRTY;
 	pte_set(machine, pte, entry & ~(pte_t)(PTE_D | PTE_RW));
+	flush_tlb_page(machine, vma->mm, vpn);
 	return RMAP_KEEP;
 }
 
@@ -104,6 +105,7 @@ static void sync_entries(struct machine *machine, struct vma *vma, uint32_t firs
 		pte_set(machine, p, entry & ~(pte_t)PTE_D);
 		pfn_to_page(machine, pte_pfn(entry))->flags |= PG_DIRTY;
 	}
+	flush_tlb_range(machine, vma->mm, first, last);
 }
 
 /* One call: files are written once for all neighbouring areas that map them, because how many these

@@ -169,6 +169,7 @@ static check_fn *const op_checks[NR_CHECKS] = {
 	[CHECK_RESULT] = check_results,    [CHECK_MODEL] = check_model,
 	[CHECK_UNMAPPED] = check_unmapped, [CHECK_SETS] = check_sets,
 	[CHECK_CONTENT] = check_content,   [CHECK_PTES] = check_ptes,
+	[CHECK_TLB] = check_tlb,
 };
 
 /* Everything is recomputed when op number K * check_every is behind us. */
@@ -245,7 +246,7 @@ static bool step_inside(struct diff *diff, uint32_t first)
 			return true;
 	}
 	group_focus(diff, first, 0);
-	return check_unmapped(diff) || check_sets(diff) || check_ptes(diff) ||
+	return check_unmapped(diff) || check_sets(diff) || check_ptes(diff) || check_tlb(diff) ||
 	       recount(diff, first, n) || check_canary(diff);
 }
 

@@ -92,9 +92,10 @@ static void every_setting_is_read(void **state)
 	struct machine_config config =
 		parse("32g-3:1 swap=64 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 "
 		      "files=5 file_pages=17 pool=recycle stop_on_refusal=1 "
-		      "counters=tiny cluster=3 nonlinear=cluster");
+		      "counters=tiny cluster=3 nonlinear=cluster cpus=5");
 	const struct machine_config expected = {
 		.ram_mb = 2048,
+		.cpus = 5,
 		.split = SPLIT_2_2,
 		.era = ERA_2_6_6,
 		.cluster = 3,

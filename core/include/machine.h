@@ -72,6 +72,28 @@ const char *machine_leaks(struct machine *machine, char *buf, size_t size);
 /* Those of the last op; of a group, the host's. */
 const struct op_trace *machine_last_op(const struct machine *machine);
 
+/* ---- processors ------------------------------------------------------------------ */
+
+/* What processors and their TLBs did since boot. */
+struct tlb_counters {
+	uint64_t hits, misses;   /* accesses that a TLB served; page tables walked for one */
+	uint64_t flushes;        /* of a page, a range or an mm, on all processors that run in it */
+	uint64_t ipis;           /* interrupts sent to others for these */
+	uint64_t kernel_entries; /* system calls and faults */
+	uint64_t cr3_loads;      /* for another mm; two more for each entry under a 4:4 split */
+};
+
+/* A flush that nobody did: see core/tlb.h for the two rules. */
+enum tlb_fault_kind { TLB_FINE, TLB_STALE, TLB_FREED };
+struct tlb_fault {
+	enum tlb_fault_kind kind;
+	uint32_t cpu, mm, vpn, pfn;
+	pte_t cached, entry; /* what the processor goes by; what the page table has */
+};
+/* The first one since boot, or NULL; and a sentence on it. */
+const struct tlb_fault *machine_tlb_fault(const struct machine *machine);
+int tlb_fault_print(const struct tlb_fault *fault, char *buf, size_t size);
+
 /* ---- events -------------------------------------------------------------------- */
 
 enum event_kind {
@@ -186,6 +208,7 @@ struct machine_stats {
 	uint64_t swapouts, swapins, reclaimed, unmaps; /* unmaps: entries that walks removed */
 	uint64_t early_copies; /* pages copied because the design asked for it (RMAP_UNSHARE) */
 	struct rmap_counters rmap;
+	struct tlb_counters tlb;
 };
 void machine_stats(const struct machine *machine, struct machine_stats *stats);
 

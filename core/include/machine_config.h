@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define CLUSTER_MAX 4 /* a page has at most 16 frames */
+#define CPUS_MAX    8
 #define FILE_MAX    8 /* files f0..f7, even ones on disk, odd ones tmpfs */
 
 enum split { SPLIT_3_1, SPLIT_2_2, SPLIT_4_4 };
@@ -48,6 +49,7 @@ struct swap_config {
 
 struct machine_config {
 	uint32_t ram_mb; /* 16..65536 */
+	uint32_t cpus;   /* 1..CPUS_MAX: processors, each with a TLB. Process p runs on p % cpus */
 	enum split split;
 	enum era era;
 	uint32_t cluster;   /* a page is 4 KB << cluster: page clustering, 0..4 */
@@ -78,7 +80,7 @@ extern const struct machine_preset machine_presets[];
 const struct machine_preset *machine_preset_find(const char *name);
 
 /*
- * "32g-3:1 swap=64 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 files=4
+ * "32g-3:1 swap=64 cpus=4 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 files=4
  * file_pages=16 pool=recycle nonlinear=cluster": a preset, then what differs. Separators are
  * blanks or commas.
  * swap=64+32:5+32:5 are three areas, two of which have priority 5.

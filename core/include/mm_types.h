@@ -73,6 +73,7 @@ struct page {
 	uint32_t index;                /* offset in mapping, in 4 KB, of its first sub-page */
 	swp_entry_t swap;              /* of its first sub-page, while PG_SWAPCACHE */
 	uint8_t zone;                  /* enum zone_id */
+	uint16_t tlb_users;            /* TLB entries that name one of its frames (tlb.h) */
 	uint32_t census;               /* first entry of the census list, 0 = none (pagetable.c) */
 	uint32_t seen;                 /* recount.c's own */
 	union {
@@ -218,6 +219,7 @@ struct mm {
 	uint32_t locked_vm;
 	uint32_t start_brk, brk;  /* vpn */
 	uint32_t free_area_cache; /* where the search for a free range starts, vpn */
+	uint32_t cpu_vm_mask;     /* processors that have its page tables in cr3 */
 	TAILQ_ENTRY(mm) link;     /* machine's list of mms, oldest first */
 
 	void *rmap; /* backend */

@@ -16,6 +16,10 @@ static const struct {
 	{"links", offsetof(struct machine_stats, rmap.links)},
 	{"kmaps", offsetof(struct machine_stats, rmap.kmap_atomic)},
 	{"copies", offsetof(struct machine_stats, early_copies)},
+	{"walks", offsetof(struct machine_stats, tlb.misses)},
+	{"flushes", offsetof(struct machine_stats, tlb.flushes)},
+	{"entries", offsetof(struct machine_stats, tlb.kernel_entries)},
+	{"cr3", offsetof(struct machine_stats, tlb.cr3_loads)},
 	{"peak", offsetof(struct machine_stats, meta_peak)},
 };
 
