@@ -11,8 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DONOR_OPS  24u
-#define SCANTY_OPS 3u
+#define FULL_OPS 64u /* a target runs no more of a trace */
 
 /* ---- random numbers (splitmix64) ------------------------------------------------------------- */
 
@@ -137,29 +136,64 @@ static void aim_at_living(struct mutator *m, uint32_t at)
 /* False: there was nothing to do it to. */
 typedef bool mutation_fn(struct mutator *m);
 
-/*
- * Ops that the generator makes to follow what is before them: a few as a rule, sometimes many, for
- * it takes several to build something that can break. Half of the time at the end: what an input
- * was kept for is there, as likely as not. A trace of next to nothing gets a whole one.
- */
-static bool insert(struct mutator *m)
+/* The same ops on another machine. */
+static bool change_machine(struct mutator *m)
 {
-	struct generate_options options = {.faults = !mutator_below(m, 4),
-					   .actors = !mutator_below(m, 4)};
-	uint32_t n = m->trace.nr_ops, at = mutator_below(m, 2) ? n : mutator_below(m, n + 1);
+	uint32_t n = 0;
 
-	options.nr_ops = 1 + mutator_below(m, 1u << mutator_below(m, 5));
-	if (n < SCANTY_OPS) {
-		options.nr_ops = DONOR_OPS;
-		generate_trace(&m->other, &m->trace.config, next(m), &options);
-	} else {
+	while (machine_presets[n].name)
+		n++;
+	m->trace.config = machine_presets[mutator_below(m, n)].config;
+	return true;
+}
+
+/* What the generator makes to follow the first AT ops: N of them, there. */
+static bool insert_following(struct mutator *m, uint32_t at, uint32_t n)
+{
+	const struct generate_options options = {
+		.nr_ops = n, .faults = !mutator_below(m, 4), .actors = !mutator_below(m, 4)};
+
+	if (at)
 		generate_following(&m->other, &m->trace, at, next(m), &options);
-	}
+	else
+		generate_trace(&m->other, &m->trace.config, next(m), &options);
 	for (uint32_t i = 0; i < m->other.nr_ops; i++) {
 		if (!insert_op(&m->trace, at + i, &m->other.ops[i]))
 			return i > 0;
 	}
-	return true;
+	return n > 0;
+}
+
+static bool insert(struct mutator *m)
+{
+	uint32_t at = mutator_below(m, m->trace.nr_ops + 1);
+
+	return insert_following(m, at, 1 + mutator_below(m, 1u << mutator_below(m, 5)));
+}
+
+/*
+ * A bug that takes five ops in the right order is found by long traces, and engines like short
+ * inputs. So this takes what one was kept for, or a beginning of it, and goes on to the full
+ * length.
+ */
+static bool grow(struct mutator *m)
+{
+	uint32_t keep = m->trace.nr_ops;
+
+	if (keep > FULL_OPS / 2 || mutator_below(m, 2))
+		keep = mutator_below(m, keep < FULL_OPS ? keep + 1 : FULL_OPS);
+	trace_remove(&m->trace, keep, m->trace.nr_ops - keep);
+	return insert_following(m, keep, FULL_OPS - keep);
+}
+
+/* A trace that owes nothing to what there is, so that not all descend from a lucky few. */
+static bool restart(struct mutator *m)
+{
+	trace_clear(&m->trace);
+	m->trace.config = machine_presets[0].config;
+	if (mutator_below(m, 4) == 0)
+		change_machine(m);
+	return insert_following(m, 0, FULL_OPS);
 }
 
 static bool delete (struct mutator *m)
@@ -349,25 +383,15 @@ static bool wrap(struct mutator *m)
 	}
 }
 
-/* The same ops on another machine. */
-static bool change_machine(struct mutator *m)
-{
-	uint32_t n = 0;
-
-	while (machine_presets[n].name)
-		n++;
-	m->trace.config = machine_presets[mutator_below(m, n)].config;
-	return true;
-}
-
 static const struct mutation {
 	const char *name;
 	mutation_fn *apply;
 	uint32_t weight;
 } mutations[] = {
-	{"insert", insert, 6}, {"delete", delete, 3},          {"duplicate", duplicate, 2},
-	{"move", move, 2},     {"retarget", retarget, 5},      {"perturb", perturb, 5},
-	{"wrap", wrap, 2},     {"machine", change_machine, 1},
+	{"insert", insert, 6},          {"grow", grow, 6},           {"restart", restart, 3},
+	{"delete", delete, 3},          {"duplicate", duplicate, 2}, {"move", move, 2},
+	{"retarget", retarget, 5},      {"perturb", perturb, 5},     {"wrap", wrap, 2},
+	{"machine", change_machine, 1},
 };
 #define NR_MUTATIONS (sizeof(mutations) / sizeof(mutations[0]))
 

@@ -118,10 +118,35 @@ static void any_bytes_and_any_limit_will_do(void **state)
 	mutator_destroy(m);
 }
 
+/* However little there is, it becomes a trace of full length. */
+static void short_ones_grow(void **state)
+{
+	struct mutator *m = mutator_create(0);
+	uint8_t data[MAX], out[MAX];
+	size_t size = some_trace(3, 2, data);
+	struct trace trace = {0};
+	uint32_t grown = 0;
+
+	trace_init(&trace, &machine_presets[0].config);
+	for (uint32_t seed = 0; seed < 400; seed++) {
+		size_t n = mutator_mutate(m, data, size, out, MAX, seed);
+		const char *how = mutator_describe(m);
+
+		if (strcmp(how, "grow") != 0 && strcmp(how, "restart") != 0)
+			continue;
+		trace_decode(&trace, out, n, 1000);
+		assert_int_equal(trace.nr_ops, 64);
+		grown++;
+	}
+	assert_true(grown > 10);
+	trace_release(&trace);
+	mutator_destroy(m);
+}
+
 static void every_mutation_comes_up(void **state)
 {
-	static const char *const names[] = {"insert",   "delete",  "duplicate", "move",
-					    "retarget", "perturb", "wrap",      "machine"};
+	static const char *const names[] = {"insert", "grow",     "restart", "delete", "duplicate",
+					    "move",   "retarget", "perturb", "wrap",   "machine"};
 	uint32_t seen[sizeof(names) / sizeof(names[0])] = {0};
 	struct mutator *m = mutator_create(0);
 	uint8_t data[MAX], out[MAX];
@@ -229,6 +254,7 @@ int main(void)
 		cmocka_unit_test(the_seed_decides),
 		cmocka_unit_test(what_comes_out_is_a_trace),
 		cmocka_unit_test(any_bytes_and_any_limit_will_do),
+		cmocka_unit_test(short_ones_grow),
 		cmocka_unit_test(every_mutation_comes_up),
 		cmocka_unit_test(asked_for_less_it_gives_less),
 		cmocka_unit_test(a_cross_is_of_both),
