@@ -117,6 +117,8 @@ static int do_anonymous_page(const struct fault *f)
 	int err;
 
 	if (!f->write) {
+		if (MUTANT_IF(f->machine, COW_10, true))
+			f->vma->mm->rss++;
 		pte_set(f->machine, f->pte,
 			pte_mk(f->machine->zero_page->pfn + f->sub, prot & ~PTE_RW));
 		return 0;

@@ -496,6 +496,8 @@ void file_drop_range(struct machine *machine, struct address_space *file, uint32
 		page_first = first;
 		page_last = last;
 	}
+	if (MUTANT_IF(machine, TRN_06, !by_offset && last != UINT32_MAX && page_last % 8))
+		page_last = (page_last | 7) + 1; /* what the end lies in goes as a whole */
 	for (index = page_first; radix_next(file->store, &index, &word) && index < page_last;
 	     index++) {
 		(void)radix_set(machine, &file->store, index, 0);

@@ -106,6 +106,11 @@ static int copy_page_range(struct machine *machine, struct vma *parent, struct v
 	     at = vpn + 1) {
 		pte_t pte;
 
+		/* The slot before is empty, and the way goes on from there, not from the next. */
+		if (MUTANT_IF(machine, FORK_06,
+			      at == parent->start ? vpn / PGD_PAGES > at / PGD_PAGES
+						  : vpn / PGD_PAGES > (at - 1) / PGD_PAGES + 1))
+			return 0;
 		preempt(machine, FORK_PER_PTE);
 		if (pte_alloc(machine, child->mm, vpn, &dst))
 			return -ENOMEM;
@@ -129,8 +134,11 @@ static int dup_vma(struct machine *machine, struct vma *parent, struct mm *mm)
 {
 	struct vma *child = vma_alloc(machine, mm);
 
-	if (!child)
+	if (!child) {
+		if (MUTANT_IF(machine, FORK_02, parent->flags & VM_ACCOUNT))
+			machine->committed_as += parent->end - parent->start;
 		return -ENOMEM;
+	}
 	*child = *parent;
 	child->mm = mm;
 	child->rmap = NULL;
@@ -158,6 +166,8 @@ static struct mm *dup_mm(struct machine *machine, struct mm *parent, uint32_t id
 	flush_tlb_mm(machine, parent);
 	if (!err)
 		return mm;
+	for (struct vma *vma = mm->first; MUTANT_IF(machine, FORK_01, vma != NULL); vma = vma->next)
+		machine->committed_as -= vma->flags & VM_ACCOUNT ? vma->end - vma->start : 0;
 	mm->users = 0;
 	mm_destroy(machine, mm);
 	return NULL;

@@ -35,6 +35,8 @@ static void zap_present(struct mmu_gather *tlb, struct vma *vma, uint32_t vpn, s
 		page->flags |= PG_DIRTY;
 	if (pte_young(pte) && page->mapping)
 		mark_page_accessed(machine, page);
+	if (MUTANT_ON(machine, PTC_02))
+		pte_get_and_clear(machine, p);
 	page_remove_rmap(machine, page, vma, vpn, p);
 	pte_get_and_clear(machine, p);
 	tlb_remove_tlb_entry(tlb, vpn);

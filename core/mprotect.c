@@ -54,7 +54,7 @@ static int mprotect_fixup(struct machine *machine, struct vma *vma, struct vma *
 			  uint32_t first, uint32_t last, uint32_t flags)
 {
 	struct mm *mm = vma->mm;
-	struct vma *merged;
+	struct vma *merged, *area = vma;
 	int err;
 
 	if (flags == vma->flags) {
@@ -62,6 +62,8 @@ static int mprotect_fixup(struct machine *machine, struct vma *vma, struct vma *
 		return 0;
 	}
 	if ((flags & VM_WRITE) &&
+	    !MUTANT_IF(machine, VMA_15,
+		       !(vma->flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE))) &&
 	    !(vma->flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE)))
 		flags |= VM_ACCOUNT;
 	/* An area that takes over the piece counts it under the new flags. */
@@ -90,7 +92,9 @@ static int mprotect_fixup(struct machine *machine, struct vma *vma, struct vma *
 	if (!merged ||
 	    !MUTANT_IF(machine, VMA_02,
 		       pte_next(mm, first, last, &(uint32_t){0}, &(struct ptep){NULL, 0})))
-		change_protection(machine, vma, first, last);
+		change_protection(machine,
+				  MUTANT_IF(machine, VMA_03, merged && area != vma) ? area : vma,
+				  first, last);
 	return 0;
 
 fail:

@@ -56,7 +56,7 @@ static uint32_t move_page_tables(struct machine *machine, struct vma *old, uint3
 
 	for (uint32_t at = from; pte_next(old->mm, at, from + n, &vpn, &src); at = vpn + 1) {
 		uint32_t new_vpn = vpn - from + to;
-		pte_t entry;
+		pte_t entry, found = ptep_get(src);
 
 		preempt(machine, MREMAP_PER_PTE);
 		if (pte_alloc(machine, new->mm, new_vpn, &dst) ||
@@ -64,6 +64,8 @@ static uint32_t move_page_tables(struct machine *machine, struct vma *old, uint3
 			return vpn - from;
 		/* Making a table or a copy may have run reclaim, or anything. */
 		entry = ptep_get(src);
+		if (MUTANT_IF(machine, MRE_07, pte_none(entry) && !pte_none(found)))
+			entry = found;
 		if (pte_none(entry))
 			continue;
 		pte_get_and_clear(machine, src);
@@ -101,7 +103,9 @@ static struct vma *copy_vma(struct machine *machine, struct vma **source,
 			    const struct request *request, bool *merged)
 {
 	struct vma *vma = *source, *prev, *new;
-	uint32_t pgoff = vma_index_of_vpn(vma, request->addr);
+	uint32_t pgoff = MUTANT_IF(machine, MRE_15, request->addr != vma->start)
+				 ? vma->pgoff
+				 : vma_index_of_vpn(vma, request->addr);
 	uint32_t end = request->new_addr + request->new_len, start = vma->start;
 
 	/* An area that has no anonymous page yet may take its new place's natural offset, but keeps
@@ -116,7 +120,8 @@ static struct vma *copy_vma(struct machine *machine, struct vma **source,
 	}
 	*merged = new;
 	if (new) {
-		if (new->start <= start && start < new->end)
+		if (new->start <= start && start < new->end &&
+		    !MUTANT_IF(machine, MRE_04, vma != new))
 			*source = vma = new;
 		if (vma != new)
 			new->anon |= vma->anon;
@@ -146,15 +151,23 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 {
 	struct mm *mm = vma->mm;
 	uint32_t flags = vma->flags, map_count = mm->map_count, moved;
-	struct vma *new;
-	bool merged;
+	struct vma *new, place;
+	bool merged, late;
 
 	if (map_count >= MAX_MAP_COUNT - 3)
 		return -ENOMEM;
 	new = copy_vma(machine, &vma, request, &merged);
 	if (!new)
 		return -ENOMEM;
-	if (new != vma && machine->rmap->vma_move && machine->rmap->vma_move(machine, vma, new)) {
+	place = *new;
+	if (!merged && MUTANT_IF(machine, MRE_29, vma->anon)) {
+		new->start = vma->start;
+		new->end = vma->end;
+		new->pgoff = vma->pgoff;
+	}
+	if (new != vma && machine->rmap->vma_move &&
+	    !(merged && MUTANT_IF(machine, MRE_28, vma->anon)) &&
+	    machine->rmap->vma_move(machine, vma, new)) {
 		if (!merged) {
 			kobj_free(machine, VMA, new);
 			return -ENOMEM;
@@ -162,14 +175,20 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 		vma_account(machine, mm, flags, (int32_t)request->new_len);
 		return move_failed(machine, mm, request);
 	}
+	new->start = place.start;
+	new->end = place.end;
+	new->pgoff = place.pgoff;
 	truncate_rescan(new, vma);
 	preempt(machine, MREMAP_BEFORE_LINK);
-	if (!merged)
+	late = !merged && MUTANT_IF(machine, MRE_08, machine->waiting || machine->op->reclaim_nth);
+	if (!merged && !late)
 		vma_insert(machine, new, NULL);
 	vma_account(machine, mm, flags, (int32_t)request->new_len);
 
 	moved = move_page_tables(machine, vma, request->addr, new, request->new_addr,
 				 request->old_len);
+	if (late)
+		vma_insert(machine, new, NULL);
 	if (moved < request->old_len) {
 		preempt(machine, MREMAP_BEFORE_UNWIND);
 		/* The old tables are still there, so this cannot fail for want of memory. */
@@ -184,11 +203,21 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 	if (request->dontunmap) {
 		if (flags & VM_LOCKED) {
 			vma->flags &= ~VM_LOCKED;
-			mm->locked_vm -= request->old_len;
+			if (!MUTANT_IF(machine, MRE_25, true))
+				mm->locked_vm -= request->old_len;
 		}
+		if (MUTANT_IF(machine, MRE_24,
+			      new == vma && vma->next && !(vma->next->flags & VM_ACCOUNT)))
+			vma->next->flags |= VM_ACCOUNT;
 		return 0;
 	}
-	do_munmap(machine, mm, request->addr, request->old_len);
+	if (do_munmap(machine, mm, request->addr, request->old_len)) {
+		/* The old pages stay mapped, and counted. */
+		if (MUTANT_IF(machine, MRE_23, flags & VM_ACCOUNT))
+			machine->committed_as -= request->old_len;
+	} else if (MUTANT_IF(machine, MRE_27, flags & VM_ACCOUNT)) {
+		machine->committed_as += request->old_len;
+	}
 	if ((flags & VM_LOCKED) && request->new_len > request->old_len)
 		(void)make_present(machine, mm, request->new_addr + request->old_len,
 				   request->new_addr + request->new_len);
@@ -223,7 +252,9 @@ static int check_request(struct machine *machine, const struct op *op, struct re
 				    .maymove = flags & OP_MREMAP_MAYMOVE,
 				    .fixed = flags & OP_MREMAP_FIXED,
 				    .dontunmap = flags & OP_MREMAP_DONTUNMAP};
-	if (op->args[2] % PAGE_SIZE || !request->new_len || !request->old_len)
+	if (op->args[2] % PAGE_SIZE || !request->old_len)
+		return -EINVAL;
+	if (!request->new_len && !MUTANT_IF(machine, MRE_02, true))
 		return -EINVAL;
 	if (request->dontunmap && (!request->maymove || request->old_len != request->new_len))
 		return -EINVAL;
@@ -249,7 +280,7 @@ static int do_mremap(struct machine *machine, struct mm *mm, struct request *req
 	*where = request->addr;
 	if (request->fixed) {
 		err = do_munmap(machine, mm, request->new_addr, request->new_len);
-		if (err)
+		if (err && !MUTANT_IF(machine, MRE_01, err == -ENOMEM))
 			return err;
 	}
 	if (request->old_len >= request->new_len) {
@@ -280,7 +311,10 @@ static int do_mremap(struct machine *machine, struct mm *mm, struct request *req
 		if (!request->new_addr)
 			return -ENOMEM;
 	}
-	err = leaves_lock_behind(vma, request) ? isolate(machine, vma, request) : 0;
+	err = leaves_lock_behind(vma, request) &&
+			      !MUTANT_IF(machine, MRE_26, request->old_len < vma->end - vma->start)
+		      ? isolate(machine, vma, request)
+		      : 0;
 	if (!err)
 		err = move_vma(machine, vma, request, where);
 	if (err) /* how far it got depends on which areas merge; later choices must not */

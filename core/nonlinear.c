@@ -92,6 +92,8 @@ static int install_file_pte(struct machine *machine, struct vma *vma, uint32_t v
 	if (err)
 		return err;
 	entry = ptep_get(pte);
+	if (MUTANT_IF(machine, NLN_04, pte_none(file) && !pte_none(entry)))
+		return 0;
 	old = mapped_page(machine, entry);
 	if (old)
 		page_remove_rmap(machine, old, vma, vpn, pte);
@@ -114,7 +116,9 @@ static int populate_one(struct machine *machine, struct vma *vma, uint32_t vpn, 
 	int err;
 
 	if (nonblock && !file_find_page(machine, vma->file, index))
-		return install_file_pte(machine, vma, vpn, index);
+		return MUTANT_IF(machine, NLN_03, true)
+			       ? 0
+			       : install_file_pte(machine, vma, vpn, index);
 	err = file_getpage(machine, vma->file, index, &page);
 	if (err)
 		return err;

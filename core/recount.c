@@ -27,6 +27,7 @@ struct recount {
 	uint32_t cached_pages, mapping_pages, swapcache_pages, table_pages;
 	uint32_t committed;
 	uint64_t tlb_users;
+	const struct vma *charged_wrongly; /* one of them, if there are any */
 };
 
 /* Every check returns whether all is well. This tells what is not. */
@@ -66,6 +67,17 @@ static bool same_page(struct recount *r, const struct page *page, const char *wh
 
 /* ---- areas -------------------------------------------------------------------------------- */
 
+/* What is private, and will take memory of its own when it is written, has been charged; shared
+ * memory is not. */
+static bool is_charged_rightly(const struct vma *vma)
+{
+	const uint32_t free = VM_SHARED | VM_NORESERVE | VM_ACCOUNT;
+
+	if (vma->flags & VM_ACCOUNT)
+		return !(vma->flags & VM_SHARED);
+	return !(vma->flags & VM_WRITE) || (vma->flags & free);
+}
+
 static bool check_area(struct recount *r, const struct mm *mm, const struct vma *vma)
 {
 	if (vma->mm != mm)
@@ -101,6 +113,8 @@ static bool check_areas(struct recount *r, struct mm *mm)
 			locked += vma->end - vma->start;
 		if (vma->flags & VM_ACCOUNT)
 			r->committed += vma->end - vma->start;
+		if (!is_charged_rightly(vma))
+			r->charged_wrongly = vma;
 	}
 	if (in_list)
 		return wrong(r, "mm %u: area 0x%x is not in the tree", mm->id, in_list->start);
@@ -734,8 +748,12 @@ static bool check_totals(struct recount *r)
 	const struct machine *machine = r->machine;
 	uint32_t tables = machine->nr_tables ? machine->nr_tables - 1 : 0;
 
-	return same(r, "Committed_AS", machine->committed_as, r->committed) &&
-	       same(r, "number of page tables", tables - machine->nr_free_tables, r->pte_tables) &&
+	if (!same(r, "Committed_AS", machine->committed_as, r->committed))
+		return false;
+	if (r->charged_wrongly)
+		return wrong(r, "mm %u: whether the area at 0x%x is charged does not fit its flags",
+			     r->charged_wrongly->mm->id, r->charged_wrongly->start);
+	return same(r, "number of page tables", tables - machine->nr_free_tables, r->pte_tables) &&
 	       same(r, "number of pages that hold tables", r->table_pages,
 		    r->pte_tables + r->pmd_tables) &&
 	       check_tasks(r) && check_objects(r);

@@ -326,6 +326,10 @@ struct vma *vma_at(struct machine *machine, struct mm *mm, uint32_t vpn)
 {
 	struct vma *vma = find_vma(mm, vpn);
 
+	/* A child that is being made still has its parent's tree. */
+	if (MUTANT_IF(machine, FORK_04,
+		      machine->op && machine->op->code == OP_fork && !machine->tasks[mm->id]))
+		vma = mm->cache = find_vma(machine->tasks[machine->op->args[0]]->mm, vpn);
 	return vma && vma->start <= vpn ? vma : NULL;
 }
 

@@ -107,7 +107,9 @@ int anon_prepare(struct machine *machine, struct vma *vma)
 /* The file side sees the areas whose pages arithmetic finds. */
 static bool in_file_side(const struct vma *vma)
 {
-	return vma->file && !(vma->flags & VM_NONLINEAR);
+	if (!vma->file)
+		return false;
+	return !(vma->flags & VM_NONLINEAR) || MUTANT_IF_AT(vma->file, NLN_11, true);
 }
 
 static void file_side_insert(struct machine *machine, struct vma *vma, struct vma *twin)
@@ -129,7 +131,9 @@ static void file_side_remove(struct machine *machine, struct vma *vma)
 /* The list of its file's areas that VMA is on. */
 static struct vma_list *file_list_of(const struct vma *vma)
 {
-	return vma->flags & VM_NONLINEAR ? &vma->file->i_mmap_nonlinear : &vma->file->i_mmap;
+	if (!(vma->flags & VM_NONLINEAR) || MUTANT_IF_AT(vma->file, NLN_11, true))
+		return &vma->file->i_mmap;
+	return &vma->file->i_mmap_nonlinear;
 }
 
 /* VMA joins the areas of its file, after TWIN, if that is not NULL. */
@@ -198,7 +202,7 @@ void vma_drop(struct machine *machine, struct vma *vma)
 		mm->first = vma->next;
 	if (vma->next)
 		vma->next->prev = vma->prev;
-	if (mm->cache == vma)
+	if (mm->cache == vma && !MUTANT_IF(machine, VMA_24, true))
 		mm->cache = NULL;
 	mm->map_count--;
 	if (file)
@@ -280,7 +284,7 @@ int vma_split(struct machine *machine, struct vma *vma, uint32_t vpn, bool new_b
 		err = machine->rmap->vma_split(machine, vma, part);
 		if (err) {
 			kobj_free(machine, VMA, part);
-			return err;
+			return MUTANT_IF(machine, FORK_17, true) ? 0 : err;
 		}
 	}
 	if (!new_below)
@@ -370,7 +374,12 @@ int vma_shift_up(struct machine *machine, struct vma *prev, struct vma *area, ui
 
 	if (err)
 		return err;
-	set_start(machine, area, boundary);
+	if (MUTANT_IF(machine, VMA_07, boundary - area->start >= 1u << 19))
+		/* So many bytes are a negative number. */
+		vma_set_bounds(machine, area, boundary, area->end,
+			       area->pgoff + (boundary - area->start) - (1u << 20));
+	else
+		set_start(machine, area, boundary);
 	set_end(machine, prev, boundary);
 	return 0;
 }
@@ -413,6 +422,8 @@ static struct vma *merge_into_prev(struct machine *machine, struct vma *prev,
 
 		if (!absorb(machine, prev, next))
 			end = next_end;
+		if (MUTANT_IF(machine, VMA_05, prev->file && end == next_end))
+			file_get(prev->file); /* next's is not let go */
 	}
 	set_end(machine, prev, end); /* case 2 */
 	return prev;
@@ -426,7 +437,10 @@ static struct vma *merge_into_next(struct machine *machine, struct vma *prev,
 		return shift_down(machine, prev, next, range->start) ? NULL : next;
 	if (area) /* case 8 */
 		return vma_absorb_next(machine, area) ? NULL : area;
-	set_start(machine, next, range->start); /* case 3 */
+	if (MUTANT_IF(machine, VMA_12, true))
+		vma_set_bounds(machine, next, range->start, next->end, next->pgoff);
+	else
+		set_start(machine, next, range->start); /* case 3 */
 	return next;
 }
 

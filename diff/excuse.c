@@ -178,6 +178,23 @@ static bool same_outcome(struct diff *diff, const struct subject *s)
 	return memory_equal(s, reference);
 }
 
+/*
+ * S and the reference both say that the call was done, and what is mapped after it is not the same.
+ * A failure is an excuse for not doing a thing, not for saying that it was done. Only mremap may
+ * swallow one: its new range is there, and its old one as well.
+ */
+static bool claims_too_much(const struct diff *diff, const struct subject *s)
+{
+	const struct op *op = &diff->group[diff->from];
+
+	if (diff->to - diff->from > 1 || op->code == OP_mremap ||
+	    op_info((enum op_code)op->code)->operand[0].kind != OPERAND_PROC)
+		return false;
+	if (s->outcomes[diff->from].result.err || diff->reference->outcomes[diff->from].result.err)
+		return false;
+	return !layout_equal(s, diff->reference, op->args[0]);
+}
+
 void excuse_failures(struct diff *diff)
 {
 	FOR_EACH_SUBJECT (diff, s) {
@@ -186,7 +203,7 @@ void excuse_failures(struct diff *diff)
 		if (s->alone || s->apart || s == diff->reference)
 			continue;
 		excuse = excuse_for(diff, s);
-		if (excuse == NR_EXCUSES || same_outcome(diff, s))
+		if (excuse == NR_EXCUSES || same_outcome(diff, s) || claims_too_much(diff, s))
 			continue;
 		s->alone = true;
 		excuse_count(diff, excuse);

@@ -47,20 +47,21 @@ struct mutant_state {
 /* Whoever makes machines of OPTIONS makes them with STATE. */
 #define MUTANT_USE(options, state) ((options)->mutant = (state))
 
-/* Is it switched on here? Then it is reached. */
+/* Is it switched on? Then it is reached. */
 #define MUTANT_ON(machine, ID) mutant_on(machine_mutant(machine), MUTANT_##ID)
-/* The same, and triggered if DIFFERS: what the wrong way does differs from what is right. */
+/* The same, and does what is wrong differ from what is right here? Then it is triggered. */
 #define MUTANT_IF(machine, ID, differs)                                                            \
 	(MUTANT_ON(machine, ID) && mutant_differs(machine_mutant(machine), (differs)))
 /* The same for an object that has the member. */
+#define MUTANT_ON_AT(object, ID) mutant_on((object)->mutant, MUTANT_##ID)
 #define MUTANT_IF_AT(object, ID, differs)                                                          \
-	(mutant_on((object)->mutant, MUTANT_##ID) && mutant_differs((object)->mutant, (differs)))
+	(MUTANT_ON_AT(object, ID) && mutant_differs((object)->mutant, (differs)))
 
 struct machine;
 struct mutant_state *machine_mutant(const struct machine *machine);
 void machine_set_mutant(struct machine *machine, struct mutant_state *state);
 bool mutant_on(struct mutant_state *state, enum mutant id);
-/* True; counts DIFFERS. */
+/* DIFFERS, counted. */
 bool mutant_differs(struct mutant_state *state, bool differs);
 
 #else
@@ -73,6 +74,7 @@ bool mutant_differs(struct mutant_state *state, bool differs);
 #define MUTANT_ON(machine, ID)            0
 #define MUTANT_IF(machine, ID, differs)   0
 #define MUTANT_IF_AT(object, ID, differs) 0
+#define MUTANT_ON_AT(object, ID)          0
 
 #endif
 #endif

@@ -36,9 +36,11 @@
  *   V3  areas that have the same own anon_vma have the same links, in the same order
  *   V4  the last link of a chain leads to the root, and all of a chain have that root
  *   V5  an anon_vma knows how many areas have it as their own, and how many living ones grew from
- * it P1  a mapped anonymous page's anon_vma is in the chain of every area that maps it P2  its
- * index is the one that each of these areas computes for it P3  a file page's reverse-map words are
- * never written
+ *       it
+ *   V6  those that have it as their own are of one address space
+ *   P1  a mapped anonymous page's anon_vma is in the chain of every area that maps it
+ *   P2  its index is the one that each of these areas computes for it
+ *   P3  a file page's reverse-map words are never written
  */
 #include <stdio.h>
 
@@ -167,8 +169,13 @@ static void unlink_all(struct machine *machine, struct vma *vma)
 }
 
 /* May a child of SRC's take ANON, an ancestor's, for its own? */
-static bool is_reusable(const struct vma *src, const struct anon_node *anon)
+static bool is_reusable(const struct machine *machine, const struct vma *src,
+			const struct anon_node *anon)
 {
+	/* One count of both. */
+	if (MUTANT_IF(machine, AVC_04,
+		      anon != own(src) && anon->nr_owners == 1 && !anon->nr_children))
+		return true;
 	return anon != own(src) && !anon->nr_owners && anon->nr_children < 2;
 }
 
@@ -187,16 +194,24 @@ static int clone_links(struct machine *machine, struct vma *dst, const struct vm
 		struct avc *avc = rmap_cache_alloc(machine, private(machine)->links);
 
 		if (!avc) {
-			dst->rmap = NULL;
+			if (!MUTANT_IF(machine, FORK_16, dst->rmap))
+				dst->rmap = NULL;
 			unlink_all(machine, dst);
 			return -ENOMEM;
 		}
 		link_add(avc, dst, from->anon);
-		if (reuse && !dst->rmap && is_reusable(src, from->anon))
+		if (MUTANT_IF(machine, AVC_01, TAILQ_NEXT(avc, same_vma))) { /* as if forwards */
+			TAILQ_REMOVE(&dst->rmap_chain, avc, same_vma);
+			TAILQ_INSERT_TAIL(&dst->rmap_chain, avc, same_vma);
+		}
+		if (reuse && !dst->rmap && is_reusable(machine, src, from->anon))
 			dst->rmap = from->anon;
 	}
 	if (!reuse)
 		dst->rmap = src->rmap;
+	if (MUTANT_IF(machine, FORK_18,
+		      !reuse && dst->prev && own(dst->prev) && own(dst->prev) != own(src)))
+		dst->rmap = own(dst->prev);
 	if (own(dst))
 		own(dst)->nr_owners++;
 	return 0;
@@ -263,7 +278,7 @@ static int fork_area(struct machine *machine, struct vma *parent, struct vma *ch
 	if (err || own(child))
 		return err;
 	err = own_add(machine, child, NULL, own(parent));
-	if (err)
+	if (err && !MUTANT_IF(machine, FORK_09, true))
 		unlink_all(machine, child);
 	return err;
 }
@@ -346,7 +361,11 @@ static int add(struct machine *machine, struct page *page, struct vma *vma, uint
 		return 0;
 	MM_ASSERT(own(vma));
 	if (!page->mapcount) {
-		page->rmap.ptr = page->flags & PG_SWAPCACHE ? own(vma)->root : own(vma);
+		page->rmap.ptr =
+			page->flags & PG_SWAPCACHE &&
+					!MUTANT_IF(machine, AVC_02, own(vma) != own(vma)->root)
+				? own(vma)->root
+				: own(vma);
 		page->rmap_index = index;
 	}
 	MM_ASSERT(page->rmap_index == index);
@@ -473,6 +492,8 @@ static const char *count_area(struct vma *vma)
 	if (!own(vma)->example)
 		own(vma)->example = vma;
 	own(vma)->owners_found++;
+	if (own(vma)->example->mm != vma->mm)
+		return "V6: areas that have the same own anon_vma are of one address space";
 	if (!same_chains(own(vma)->example, vma))
 		return "V3: areas that have the same own anon_vma have the same links";
 	TAILQ_FOREACH (avc, &vma->rmap_chain, same_vma) {

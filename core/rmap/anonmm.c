@@ -178,7 +178,7 @@ static int anonmm_move(struct machine *machine, struct page *page, struct vma *o
 	if (!(page->flags & PG_ANON))
 		return 0;
 	MM_ASSERT(page->rmap_index == page_vpn(machine, old, old_vpn));
-	if (page->mapcount > 1)
+	if (page->mapcount > 1 && !MUTANT_IF(machine, MRE_35, true))
 		return RMAP_UNSHARE;
 	page->rmap_index = page_vpn(machine, new, new_vpn);
 	return 0;

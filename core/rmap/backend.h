@@ -40,7 +40,7 @@ static inline bool search_at(struct machine *machine, struct page *page, struct 
 	struct ptep pte;
 
 	if (!rmap_probe(machine, page, vma, vpn, &pte))
-		return false;
+		return MUTANT_IF(machine, OBJ_02, true) && --search->left == 0;
 	if (search->visit(machine, page, vma, vpn, pte, search->arg) == RMAP_STOP)
 		return true;
 	return --search->left == 0;

@@ -171,6 +171,9 @@ void chain_remove(struct machine *machine, struct page *page, struct ptep pte)
 {
 	struct pte_chain *emptied;
 
+	/* Who asks the entry, after it was cleared, thinks that there is nothing to do. */
+	if (MUTANT_IF(machine, PTC_02, pte_none(pte_load(&pte.table->entry[pte.slot]))))
+		return;
 	unlink_addr(machine, page, pte_addr_of(pte), &emptied);
 	if (emptied)
 		kmem_cache_free(machine, chain_cache(machine), emptied);
@@ -235,7 +238,9 @@ static bool walk_object(struct chain_walk *walk, struct pte_chain *chain)
 
 		if (answer == RMAP_STOP)
 			return false;
-		if (answer != RMAP_DROP)
+		/* After one that stays, entries go and their places do not. */
+		if (answer != RMAP_DROP ||
+		    MUTANT_IF(walk->machine, PTC_01, walk->shown > walk->dropped))
 			continue;
 		emptied = fill_hole(walk->page, &chain->ptes[i], walk->nrpte);
 		if (emptied)

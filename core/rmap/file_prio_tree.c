@@ -89,15 +89,21 @@ static uint32_t bits_for(uint32_t last)
 	return last ? 32 - (uint32_t)__builtin_clz(last) : 1;
 }
 
-/* Which way KEY goes from a node at LEVEL (0: the root). */
-static bool goes_right(struct key key, uint32_t level, uint32_t bits)
+/* Of an area's size, how many bits the levels by size look at. */
+static uint32_t size_bits(const struct address_space *file)
 {
-	uint32_t size = key.last - key.first;
+	return MUTANT_ON_AT(file, PRI_01) ? file->file_root.prio.bits : SIZE_BITS;
+}
+
+/* Which way KEY goes from a node at LEVEL (0: the root). */
+static bool goes_right(const struct address_space *file, struct key key, uint32_t level)
+{
+	uint32_t size = key.last - key.first, bits = file->file_root.prio.bits;
 
 	if (level < bits)
 		return key.first >> (bits - 1 - level) & 1;
-	MM_ASSERT(level - bits < SIZE_BITS); /* else two keys are equal */
-	return size >> (SIZE_BITS - 1 - (level - bits)) & 1;
+	MM_ASSERT(level - bits < size_bits(file)); /* else two keys are equal */
+	return size >> (size_bits(file) - 1 - (level - bits)) & 1;
 }
 
 /* ---- the tree ----------------------------------------------------------------------------- */
@@ -185,17 +191,31 @@ static void tree_grow(struct prio_root *root)
 	root->bits++;
 }
 
-/* Enter VMA, or return the area in the tree that shows the same. */
-static struct vma *tree_insert(struct prio_root *root, struct vma *vma)
+static uint32_t levels_below(const struct vma *vma)
 {
+	uint32_t left, right;
+
+	if (!vma)
+		return 0;
+	left = levels_below(const_node_of(vma)->left);
+	right = levels_below(const_node_of(vma)->right);
+	return 1 + (left > right ? left : right);
+}
+
+/* Enter VMA, or return the area in the tree that shows the same. */
+static struct vma *tree_insert(struct address_space *file, struct vma *vma)
+{
+	struct prio_root *root = &file->file_root.prio;
 	struct vma *parent = NULL, *at;
 	struct key key = key_of(vma);
 	bool right = false;
 
 	if (!root->top)
 		root->bits = bits_for(key.last);
-	while (root->bits < bits_for(key.last))
+	while (root->bits < bits_for(key.last)) {
+		(void)MUTANT_IF_AT(file, PRI_01, levels_below(root->top) > root->bits);
 		tree_grow(root);
+	}
 	at = root->top;
 	for (uint32_t level = 0; at; level++) {
 		if (same_key(key_of(at), key))
@@ -209,7 +229,7 @@ static struct vma *tree_insert(struct prio_root *root, struct vma *vma)
 		} else {
 			parent = at;
 		}
-		right = goes_right(key, level, root->bits);
+		right = goes_right(file, key, level);
 		at = *child_link(parent, right);
 	}
 	node_of(vma)->left = node_of(vma)->right = NULL;
@@ -287,9 +307,7 @@ static void prio_insert(struct address_space *file, struct vma *vma, struct vma 
 	struct vma *same;
 
 	*node_of(vma) = (struct prio_node){0};
-	same = twin && same_key(key_of(twin), key_of(vma))
-		       ? twin
-		       : tree_insert(&file->file_root.prio, vma);
+	same = twin && same_key(key_of(twin), key_of(vma)) ? twin : tree_insert(file, vma);
 	if (same)
 		join(vma, same);
 }
@@ -410,31 +428,31 @@ static const char *check_node(const struct vma *vma, const struct vma *parent)
 }
 
 /* Does the way that leads to VMA at LEVEL (WAY: its turns, newest lowest) fit its key? */
-static bool is_in_place(const struct vma *vma, uint64_t way, uint32_t level, uint32_t bits)
+static bool is_in_place(const struct vma *vma, uint64_t way, uint32_t level)
 {
 	struct key key = key_of(vma);
 
 	for (uint32_t i = 0; i < level; i++) {
-		if (goes_right(key, i, bits) != (way >> (level - 1 - i) & 1))
+		if (goes_right(vma->file, key, i) != (way >> (level - 1 - i) & 1))
 			return false;
 	}
 	return true;
 }
 
 static const char *check_below(const struct vma *vma, const struct vma *parent, uint64_t way,
-			       uint32_t level, uint32_t bits)
+			       uint32_t level)
 {
 	const char *broken;
 
 	if (!vma)
 		return NULL;
 	broken = check_node(vma, parent);
-	if (!broken && !is_in_place(vma, way, level, bits))
+	if (!broken && !is_in_place(vma, way, level))
 		broken = "N3: an area is not where the bits of its bounds lead in the prio_tree";
 	if (!broken)
-		broken = check_below(const_node_of(vma)->left, vma, way << 1, level + 1, bits);
+		broken = check_below(const_node_of(vma)->left, vma, way << 1, level + 1);
 	if (!broken)
-		broken = check_below(const_node_of(vma)->right, vma, way << 1 | 1, level + 1, bits);
+		broken = check_below(const_node_of(vma)->right, vma, way << 1 | 1, level + 1);
 	return broken;
 }
 
@@ -442,18 +460,7 @@ static const char *prio_check(const struct address_space *file)
 {
 	const struct prio_root *root = &file->file_root.prio;
 
-	return check_below(root->top, NULL, 0, 0, root->bits);
-}
-
-static uint32_t levels_below(const struct vma *vma)
-{
-	uint32_t left, right;
-
-	if (!vma)
-		return 0;
-	left = levels_below(const_node_of(vma)->left);
-	right = levels_below(const_node_of(vma)->right);
-	return 1 + (left > right ? left : right);
+	return check_below(root->top, NULL, 0, 0);
 }
 
 static void prio_describe(const struct address_space *file, char *buf, size_t size)

@@ -61,6 +61,10 @@ bool search_linear(struct machine *machine, struct page *page, struct search *se
 	uint32_t first = page->index, last = first + machine_sub_pages(machine) - 1;
 	struct file_walk walk = {machine, page, search, false};
 
+	if (MUTANT_IF(machine, TRN_07, first)) {
+		first /= 2; /* in units of two pages */
+		last /= 2;
+	}
 	machine_file_side(machine)->find(page->mapping, first, last, machine_counters(machine),
 					 look_into, &walk);
 	return walk.over;
