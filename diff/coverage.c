@@ -94,13 +94,15 @@ static void table_clear(struct table *table)
 /* ---- life ---------------------------------------------------------------------------------------
  */
 
-struct coverage *coverage_create(uint32_t subjects)
+struct coverage *coverage_create(const struct rmap_ops *const *backends, uint32_t subjects)
 {
 	struct coverage *coverage = calloc(1, sizeof(*coverage));
 
 	DIFF_ASSERT(coverage);
 	DIFF_ASSERT(subjects <= DIFF_SUBJECTS_MAX);
 	coverage->nr = subjects;
+	for (uint32_t i = 0; backends && i < subjects; i++)
+		coverage->rmap[i] = backends[i];
 	coverage->subject = calloc(subjects, sizeof(*coverage->subject));
 	DIFF_ASSERT(coverage->subject);
 	return coverage;
@@ -130,12 +132,6 @@ void coverage_begin(struct coverage *coverage)
 /* ---- what an op means for mappings that come and go -------------------------------------------
  */
 
-/* Ops whose mappings come about in a way of their own; all others are faults or populate. */
-static bool is_access(enum op_code code)
-{
-	return code == OP_read || code == OP_write;
-}
-
 static enum coverage_arose arose_by_fault(const struct event *fill)
 {
 	if (!fill)
@@ -150,24 +146,37 @@ static enum coverage_arose arose_by_fault(const struct event *fill)
 	}
 }
 
-static enum coverage_removed removed_by_walk(enum op_code code)
+static enum coverage_removed removed_by_walk(const struct op *op)
 {
-	if (code == OP_evict || code == OP_migrate)
+	switch (op->code) {
+	case OP_evict:
 		return COVERAGE_REMOVED_EVICT;
-	return code == OP_swapout ? COVERAGE_REMOVED_SWAPOUT : COVERAGE_REMOVED_RECLAIM;
+	case OP_swapout:
+		return COVERAGE_REMOVED_SWAPOUT;
+	case OP_migrate:
+		return COVERAGE_REMOVED_MIGRATE;
+	case OP_madvise:
+		return COVERAGE_REMOVED_PAGEOUT;
+	default:
+		return COVERAGE_REMOVED_RECLAIM;
+	}
 }
 
-static enum coverage_removed removed_by(enum op_code code)
+static enum coverage_removed removed_by(const struct op *op)
 {
-	switch (code) {
+	switch (op->code) {
 	case OP_read:
 	case OP_write:
 		return COVERAGE_REMOVED_COW;
 	case OP_madvise:
-		return COVERAGE_REMOVED_DONTNEED;
+		return op->args[3] == ADVICE_PAGEOUT ? COVERAGE_REMOVED_PAGEOUT
+						     : COVERAGE_REMOVED_DONTNEED;
 	case OP_truncate:
-	case OP_fpunch:
 		return COVERAGE_REMOVED_TRUNCATE;
+	case OP_fpunch:
+		return COVERAGE_REMOVED_PUNCH;
+	case OP_remap_file_pages:
+		return COVERAGE_REMOVED_REMAP;
 	case OP_exit:
 	case OP_exec:
 		return COVERAGE_REMOVED_EXIT;
@@ -175,7 +184,7 @@ static enum coverage_removed removed_by(enum op_code code)
 	case OP_swapout:
 	case OP_reclaim:
 	case OP_migrate:
-		return removed_by_walk(code); /* a cluster scan after it */
+		return removed_by_walk(op); /* a cluster scan after it */
 	default:
 		return COVERAGE_REMOVED_MUNMAP;
 	}
@@ -188,11 +197,12 @@ static enum coverage_removed removed_by(enum op_code code)
 /* What one op's events are being read for. */
 struct reading {
 	struct coverage_subject *subject;
-	enum op_code code;
-	bool walking;
+	const struct op *op; /* of those that run inside each other, the one that is under way */
+	bool walking, host_walking;
 	uint32_t walked;          /* how many entries mapped the page when the walk began */
 	const struct event *fill; /* a page came in and is not mapped yet */
 	uint32_t moved_pfn;       /* mremap took it from somewhere; 0: nothing is on its way */
+	bool copied;              /* mremap puts a copy in a page's place, before it moves */
 };
 
 static enum coverage_sharing sharing_of(uint32_t mapcount)
@@ -256,6 +266,27 @@ static void unmapped(struct reading *reading, struct slot *slot, enum coverage_r
 	table_remove(&subject->mappings, slot);
 }
 
+static enum coverage_arose arose_by(const struct reading *reading, uint32_t pfn)
+{
+	if (reading->moved_pfn && reading->moved_pfn == pfn)
+		return COVERAGE_AROSE_MOVED;
+	if (reading->copied)
+		return COVERAGE_AROSE_COPIED;
+	switch (reading->op->code) {
+	case OP_read:
+	case OP_write:
+		return arose_by_fault(reading->fill);
+	case OP_fork:
+		return COVERAGE_AROSE_FORKED;
+	case OP_swapoff:
+		return COVERAGE_AROSE_SWAPOFF;
+	case OP_remap_file_pages:
+		return COVERAGE_AROSE_REMAP;
+	default:
+		return COVERAGE_AROSE_POPULATE;
+	}
+}
+
 static void mapped(struct reading *reading, const struct event *event, uint32_t pfn)
 {
 	struct coverage_subject *subject = reading->subject;
@@ -263,14 +294,7 @@ static void mapped(struct reading *reading, const struct event *event, uint32_t 
 
 	slot->pfn = pfn;
 	slot->known = false;
-	if (reading->code == OP_fork)
-		slot->arose = COVERAGE_AROSE_FORKED;
-	else if (reading->moved_pfn && reading->moved_pfn == pfn)
-		slot->arose = COVERAGE_AROSE_MOVED;
-	else if (is_access(reading->code))
-		slot->arose = (uint8_t)arose_by_fault(reading->fill);
-	else
-		slot->arose = COVERAGE_AROSE_POPULATE;
+	slot->arose = (uint8_t)arose_by(reading, pfn);
 	reading->moved_pfn = 0;
 	reading->fill = NULL;
 
@@ -294,15 +318,21 @@ static void entry_written(struct reading *reading, const struct event *event,
 	struct slot *slot = table_find(&reading->subject->mappings, key_of(event));
 	bool present = pte_present(event->value);
 	uint32_t pfn = present ? pte_pfn(event->value) : 0;
+	bool moves = reading->op->code == OP_mremap && !reading->walking;
 	enum coverage_removed removed =
-		reading->walking ? removed_by_walk(reading->code) : removed_by(reading->code);
+		reading->walking ? removed_by_walk(reading->op) : removed_by(reading->op);
 
 	if (slot && present && slot->pfn == pfn)
 		return; /* bits only */
+	reading->copied = moves && slot && present;
 	if (slot) {
-		if (reading->code == OP_mremap && !present && moves_on(event, end, slot->pfn)) {
-			removed = COVERAGE_REMOVED_MOVE;
+		if (moves && !present && moves_on(event, end, slot->pfn)) {
+			removed = reading->op->args[5] & OP_MREMAP_DONTUNMAP
+					  ? COVERAGE_REMOVED_LEAVE
+					  : COVERAGE_REMOVED_MOVE;
 			reading->moved_pfn = slot->pfn;
+		} else if (reading->copied) {
+			removed = COVERAGE_REMOVED_COW;
 		}
 		unmapped(reading, slot, removed);
 	}
@@ -365,11 +395,23 @@ static void renamed(struct coverage_subject *subject, uint32_t from, uint32_t to
 	}
 }
 
-void coverage_follow(struct coverage *coverage, uint32_t subject, struct machine *machine,
-		     const struct op *op, const struct event *events, size_t n)
+/* Inside an op that is itself inside, no other runs. */
+static void nested(struct reading *reading, const struct op *ops, const struct event *event)
 {
-	struct reading reading = {.subject = &coverage->subject[subject],
-				  .code = (enum op_code)op->code};
+	if (event->aux == NESTED_BEGIN) {
+		reading->host_walking = reading->walking;
+		reading->walking = false;
+		reading->op = &ops[event->vpn];
+	} else if (event->aux == NESTED_END) {
+		reading->walking = reading->host_walking;
+		reading->op = ops;
+	}
+}
+
+void coverage_follow(struct coverage *coverage, uint32_t subject, struct machine *machine,
+		     const struct op *ops, const struct event *events, size_t n)
+{
+	struct reading reading = {.subject = &coverage->subject[subject], .op = ops};
 
 	for (size_t i = 0; i < n; i++) {
 		const struct event *event = &events[i];
@@ -387,6 +429,9 @@ void coverage_follow(struct coverage *coverage, uint32_t subject, struct machine
 			break;
 		case EVENT_PTE:
 			entry_written(&reading, event, events + n);
+			break;
+		case EVENT_NESTED:
+			nested(&reading, ops, event);
 			break;
 		case EVENT_RENAME:
 			renamed(reading.subject, event->mm, (uint32_t)event->value);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "coverage.h"
+#include "diff.h"
 
 /* An entry of either table: a frame has a mapcount, a mapping has the rest. */
 struct slot {
@@ -38,6 +38,7 @@ struct coverage_subject {
 
 struct coverage {
 	uint32_t nr;
+	const struct rmap_ops *rmap[DIFF_SUBJECTS_MAX]; /* NULL: any */
 	struct coverage_subject *subject;
 };
 

@@ -43,27 +43,65 @@ static const char *const removed_names[] = {
 
 #define ANY (-1)
 
+/* Whose design a rule is about. */
+enum designs {
+	EVERY,
+	UNSHARING, /* those that have a shared page copied before it moves (may_unshare) */
+};
+
 /* Cells that agree with every coordinate that is not ANY. */
 static const struct rule {
+	enum designs designs;
 	int kind, sharing, arose, removed;
 	const char *reason;
 } rules[] = {
-	{COVERAGE_KIND_PRIVATE, ANY, COVERAGE_AROSE_COPIED, ANY, "a copy is anonymous"},
-	{COVERAGE_KIND_SHARED, ANY, COVERAGE_AROSE_COPIED, ANY, "a copy is anonymous"},
-	{COVERAGE_KIND_SHMEM, ANY, COVERAGE_AROSE_COPIED, ANY, "a copy is anonymous"},
-	{COVERAGE_KIND_PRIVATE, ANY, COVERAGE_AROSE_SWAPIN, ANY,
-	 "pages of disk files are read from their file"},
-	{COVERAGE_KIND_SHARED, ANY, COVERAGE_AROSE_SWAPIN, ANY,
-	 "pages of disk files are read from their file"},
-	{COVERAGE_KIND_SHARED, ANY, ANY, COVERAGE_REMOVED_COW, "shared pages are not copied"},
-	{COVERAGE_KIND_ANON, ANY, ANY, COVERAGE_REMOVED_TRUNCATE, "it is in no file"},
+#define K(id) COVERAGE_KIND_##id
+#define S(id) COVERAGE_SHARING_##id
+#define A(id) COVERAGE_AROSE_##id
+#define R(id) COVERAGE_REMOVED_##id
+	{EVERY, K(PRIVATE), ANY, A(COPIED), ANY, "a copy is anonymous"},
+	{EVERY, K(SHARED), ANY, A(COPIED), ANY, "a copy is anonymous"},
+	{EVERY, K(SHMEM), ANY, A(COPIED), ANY, "a copy is anonymous"},
+	{EVERY, K(COPY), ANY, A(FIRST), ANY, "a copy is made of something"},
+	{EVERY, K(PRIVATE), ANY, A(SWAPIN), ANY, "pages of disk files come from their file"},
+	{EVERY, K(PRIVATE), ANY, A(SWAPOFF), ANY, "pages of disk files come from their file"},
+	{EVERY, K(SHARED), ANY, A(SWAPIN), ANY, "pages of disk files come from their file"},
+	{EVERY, K(SHARED), ANY, A(SWAPOFF), ANY, "pages of disk files come from their file"},
+	{EVERY, K(SHMEM), ANY, A(SWAPOFF), ANY, "swapoff brings it to its cache, and no further"},
+	{EVERY, K(ANON), ANY, A(REMAP), ANY, "remap_file_pages is for shared mappings"},
+	{EVERY, K(COPY), ANY, A(REMAP), ANY, "remap_file_pages is for shared mappings"},
+	{EVERY, K(PRIVATE), ANY, A(REMAP), ANY, "remap_file_pages is for shared mappings"},
+	{EVERY, K(ANON), ANY, ANY, R(REMAP), "remap_file_pages is for shared mappings"},
+	{EVERY, K(COPY), ANY, ANY, R(REMAP), "remap_file_pages is for shared mappings"},
+	{EVERY, K(PRIVATE), ANY, ANY, R(REMAP), "remap_file_pages is for shared mappings"},
+	{EVERY, K(SHARED), ANY, ANY, R(COW), "shared mappings copy nothing"},
+	{EVERY, K(SHMEM), ANY, A(REMAP), R(COW), "shared mappings copy nothing"},
+	{EVERY, K(ANON), ANY, ANY, R(TRUNCATE), "it is in no file"},
+	{EVERY, K(ANON), ANY, ANY, R(PUNCH), "it is in no file"},
+	{EVERY, K(COPY), ANY, ANY, R(PUNCH), "private copies survive a hole"},
+	{EVERY, K(COPY), ANY, ANY, R(LEAVE), "dontunmap is for private anonymous memory"},
+	{EVERY, K(PRIVATE), ANY, ANY, R(LEAVE), "dontunmap is for private anonymous memory"},
+	{EVERY, K(SHARED), ANY, ANY, R(LEAVE), "dontunmap is for private anonymous memory"},
+	{EVERY, K(SHMEM), ANY, ANY, R(LEAVE), "dontunmap is for private anonymous memory"},
+	{UNSHARING, K(ANON), S(TWO), ANY, R(MOVE), "a shared page is copied, and the copy moves"},
+	{UNSHARING, K(ANON), S(MANY), ANY, R(MOVE), "a shared page is copied, and the copy moves"},
+	{UNSHARING, K(ANON), S(TWO), ANY, R(LEAVE), "a shared page is copied, and the copy moves"},
+	{UNSHARING, K(ANON), S(MANY), ANY, R(LEAVE), "a shared page is copied, and the copy moves"},
+	{UNSHARING, K(COPY), S(TWO), ANY, R(MOVE), "a shared page is copied, and the copy moves"},
+	{UNSHARING, K(COPY), S(MANY), ANY, R(MOVE), "a shared page is copied, and the copy moves"},
+#undef K
+#undef S
+#undef A
+#undef R
 };
 
-const char *coverage_unreachable(const struct coverage_cell *cell)
+const char *coverage_unreachable(const struct coverage_cell *cell, const struct rmap_ops *rmap)
 {
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		const struct rule *rule = &rules[i];
 
+		if (rule->designs == UNSHARING && !(rmap && rmap->may_unshare))
+			continue;
 		if ((rule->kind == ANY || rule->kind == (int)cell->kind) &&
 		    (rule->sharing == ANY || rule->sharing == (int)cell->sharing) &&
 		    (rule->arose == ANY || rule->arose == (int)cell->arose) &&
@@ -113,18 +151,35 @@ uint64_t coverage_count(const struct coverage *coverage, uint32_t subject,
 		.count[cell->kind][cell->sharing][cell->arose][cell->removed];
 }
 
-/* What the subjects that saw CELL least and most often saw. */
-static void extremes(const struct coverage *coverage, const struct coverage_cell *cell,
-		     uint64_t *least, uint64_t *most)
+static bool reachable(const struct coverage *coverage, uint32_t subject,
+		      const struct coverage_cell *cell)
 {
-	*least = UINT64_MAX;
-	*most = 0;
+	return !coverage_unreachable(cell, coverage->rmap[subject]);
+}
+
+/* What all subjects have to say about a cell. */
+struct tally {
+	uint32_t reachable;   /* in how many it can come about */
+	uint64_t least, most; /* what those of them that saw it least and most often saw */
+	bool impossible;      /* one saw it in whom it cannot */
+};
+
+static struct tally tally(const struct coverage *coverage, const struct coverage_cell *cell)
+{
+	struct tally tally = {.least = UINT64_MAX};
+
 	for (uint32_t i = 0; i < coverage->nr; i++) {
 		uint64_t count = coverage_count(coverage, i, cell);
 
-		*least = count < *least ? count : *least;
-		*most = count > *most ? count : *most;
+		if (!reachable(coverage, i, cell)) {
+			tally.impossible |= count > 0;
+			continue;
+		}
+		tally.reachable++;
+		tally.least = count < tally.least ? count : tally.least;
+		tally.most = count > tally.most ? count : tally.most;
 	}
+	return tally;
 }
 
 void coverage_summarize(const struct coverage *coverage, struct coverage_summary *summary)
@@ -134,18 +189,16 @@ void coverage_summarize(const struct coverage *coverage, struct coverage_summary
 	*summary = (struct coverage_summary){0};
 	FOR_EACH_CELL(cell)
 	{
-		uint64_t least, most;
+		struct tally seen = tally(coverage, &cell);
 
-		extremes(coverage, &cell, &least, &most);
 		summary->cells++;
-		if (coverage_unreachable(&cell)) {
+		summary->impossible += seen.impossible;
+		if (!seen.reachable)
 			summary->unreachable++;
-			summary->impossible += most > 0;
-		} else if (least) {
+		else if (seen.least)
 			summary->filled++;
-		} else {
+		else
 			summary->empty++;
-		}
 	}
 }
 
@@ -153,14 +206,16 @@ void coverage_summarize(const struct coverage *coverage, struct coverage_summary
  * -------------------------------------------------------------------------------------
  */
 
-static void print_count(uint64_t least, uint64_t most, bool reachable, FILE *out)
+static void print_count(const struct tally *seen, FILE *out)
 {
-	if (!reachable)
-		fprintf(out, " %8s", most ? "!" : "");
-	else if (!least)
-		fprintf(out, " %8s", most ? "some" : "-");
+	if (seen->impossible)
+		fprintf(out, " %8s", "!");
+	else if (!seen->reachable)
+		fprintf(out, " %8s", "");
+	else if (!seen->least)
+		fprintf(out, " %8s", seen->most ? "some" : "-");
 	else
-		fprintf(out, " %8" PRIu64, least);
+		fprintf(out, " %8" PRIu64, seen->least);
 }
 
 static void print_reasons(FILE *out)
@@ -169,11 +224,12 @@ static void print_reasons(FILE *out)
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		const struct rule *rule = &rules[i];
 
-		fprintf(out, "  %-8s %-3s %-9s %-9s %s\n",
+		fprintf(out, "  %-8s %-3s %-9s %-9s %s%s\n",
 			rule->kind == ANY ? "" : kind_names[rule->kind],
 			rule->sharing == ANY ? "" : sharing_names[rule->sharing],
 			rule->arose == ANY ? "" : arose_names[rule->arose],
-			rule->removed == ANY ? "" : removed_names[rule->removed], rule->reason);
+			rule->removed == ANY ? "" : removed_names[rule->removed], rule->reason,
+			rule->designs == UNSHARING ? " (designs that want it so)" : "");
 	}
 }
 
@@ -184,17 +240,15 @@ static void print_exceptions(const struct coverage *coverage, const char *const 
 
 	FOR_EACH_CELL(cell)
 	{
-		bool reachable = !coverage_unreachable(&cell);
-
 		for (uint32_t i = 0; i < coverage->nr; i++) {
-			uint64_t count = coverage_count(coverage, i, &cell);
+			bool can = reachable(coverage, i, &cell);
 
-			if (reachable == (count > 0))
+			if (can == (coverage_count(coverage, i, &cell) > 0))
 				continue;
 			fprintf(out, "  %-8s %-3s %-9s %-9s %s %s\n", kind_names[cell.kind],
 				sharing_names[cell.sharing], arose_names[cell.arose],
 				removed_names[cell.removed],
-				reachable ? "not seen by" : "cannot be, and yet seen by", names[i]);
+				can ? "not seen by" : "cannot be, and yet seen by", names[i]);
 		}
 	}
 }
@@ -208,13 +262,12 @@ static void print_matrix(const struct coverage *coverage, FILE *out)
 		fprintf(out, " %8s", removed_names[i]);
 	FOR_EACH_CELL(cell)
 	{
-		uint64_t least, most;
+		struct tally seen = tally(coverage, &cell);
 
 		if (!cell.removed)
 			fprintf(out, "\n%-8s %-7s %-9s", kind_names[cell.kind],
 				sharing_names[cell.sharing], arose_names[cell.arose]);
-		extremes(coverage, &cell, &least, &most);
-		print_count(least, most, !coverage_unreachable(&cell), out);
+		print_count(&seen, out);
 	}
 	fputc('\n', out);
 }

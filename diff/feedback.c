@@ -39,7 +39,7 @@ struct feedback *feedback_create(uint8_t *counters)
 
 	DIFF_ASSERT(feedback);
 	feedback->counters = counters;
-	feedback->coverage = coverage_create(1);
+	feedback->coverage = coverage_create(NULL, 1);
 	return feedback;
 }
 

@@ -6,8 +6,9 @@
  * gets its trace. The world is small on purpose: a window of a few pages that everybody maps,
  * cuts and moves, few processes, files of few pages.
  *
- * Operands are made by kind (generate_operand.c); what needs more sense than that is put right
- * afterwards, by op (generate_mend.c).
+ * Some ops are thrown like dice, others come from scripts that set a scene and then worry a page of
+ * it (generate_script.c). Operands are made by kind (generate_operand.c); what needs more sense
+ * than that is put right afterwards, by op (generate_mend.c).
  */
 #include "generate_private.h"
 
@@ -68,12 +69,8 @@ static void begin(struct generator *g, const struct machine_config *config, uint
 	g->window = 4 + below(g, WINDOW_MAX - 3);
 	g->base = choose_base(g);
 	g->max_procs = 2 + below(g, PROCS_MAX - 1);
-	g->live = 1;
+	g->now = (struct belief){.live = 1};
 	g->nr_regions = 0;
-	memset(g->guess, 0, sizeof(g->guess));
-	memset(g->space, 0, sizeof(g->space));
-	g->locked = g->vast = false;
-	g->swap_off = 0;
 	g->wild = below(g, 16);
 	g->file = 16 << below(g, 4);
 	g->shared = 8 << below(g, 5);
@@ -82,25 +79,35 @@ static void begin(struct generator *g, const struct machine_config *config, uint
 	g->region = below(g, 64);
 	g->failing = options->faults ? 4 << below(g, 4) : 0;
 	g->nesting = options->actors ? 16 << below(g, 4) : 0;
+	g->scripted = below(g, 6) ? 32 << below(g, 4) : 0;
+	g->interrupted = below(g, 2) ? 4 << below(g, 5) : 0;
+	g->script.nr = g->script.at = 0;
 	deal(g);
+	script_deal(g);
 }
 
 /* ---- traces ------------------------------------------------------------------------------- */
+
+/* The first few, mostly; sometimes one deep inside. */
+static uint16_t make_nth(struct generator *g)
+{
+	return (uint16_t)(1 + below(g, 2u << below(g, 5)));
+}
 
 static void tell_to_fail(struct generator *g, struct op *op)
 {
 	switch (below(g, 8)) {
 	case 0:
 	case 1:
-		op->fail_nth = (uint16_t)(1 + below(g, 6));
+		op->fail_nth = make_nth(g);
 		break;
 	case 2:
-		op->fail_from = (uint16_t)(1 + below(g, 6));
+		op->fail_from = make_nth(g);
 		break;
 	case 3:
 	case 4:
 	case 5:
-		op->reclaim_nth = (uint16_t)(1 + below(g, 6));
+		op->reclaim_nth = make_nth(g);
 		break;
 	case 6:
 		op->fail_meta = (uint16_t)(1 + below(g, 3));
@@ -111,7 +118,7 @@ static void tell_to_fail(struct generator *g, struct op *op)
 	}
 }
 
-static void make_op(struct generator *g, struct op *op)
+static void throw_op(struct generator *g, struct op *op)
 {
 	const struct op_info *info;
 
@@ -122,6 +129,15 @@ static void make_op(struct generator *g, struct op *op)
 	if (mend[op->code])
 		mend[op->code](g, op);
 	note(g, op);
+}
+
+/* From a script, if there is one or it is time for one; else by the dice. */
+static void make_op(struct generator *g, struct op *op)
+{
+	if (g->script.at == g->script.nr && chance(g, g->scripted))
+		script_begin(g);
+	if (chance(g, g->interrupted) || !script_next(g, op))
+		throw_op(g, op);
 	if (g->failing && chance(g, g->failing))
 		tell_to_fail(g, op);
 }
@@ -161,7 +177,7 @@ static bool make_nested(struct generator *g, const struct op *host, struct op *o
 
 	if (point == POINT_NONE)
 		return false;
-	make_op(g, op);
+	throw_op(g, op);
 	meet(g, host, op);
 	op->point = (uint16_t)point;
 	op->point_nth = (uint16_t)(below(g, 2) ? 1 : 1 + below(g, 5));
@@ -177,7 +193,7 @@ static void make_first(struct generator *g, struct op *op)
 	*op = (struct op){
 		.code = OP_mmap,
 		.args = {0, REGION_NONE, g->base, g->window, OP_PROT_READ | OP_PROT_WRITE, flags}};
-	g->guess[0].mapped = g->guess[0].usable = pages_at(g, op, 2, g->window);
+	g->now.guess[0].mapped = g->now.guess[0].usable = pages_at(g, op, 2, g->window);
 }
 
 static void add(struct trace *trace, const struct op *op)
@@ -261,7 +277,8 @@ void generate_following(struct trace *out, const struct trace *trace, uint32_t a
 		note(&g, &trace->ops[i]);
 		note_region(&g, &trace->ops[i]);
 	}
-	g.live |= !g.live; /* of a trace that lets everybody end, nobody knows what follows */
+	g.now.live |=
+		!g.now.live; /* of a trace that lets everybody end, nobody knows what follows */
 	trace_clear(out);
 	out->config = trace->config;
 	generate(&g, out, options->nr_ops);

@@ -12,7 +12,8 @@ static uint32_t first_bits(uint32_t n)
 
 struct guess *guess_of(struct generator *g, uint32_t proc)
 {
-	return proc < PROCS_MAX && (g->live >> proc & 1) ? &g->guess[g->space[proc]] : NULL;
+	return proc < PROCS_MAX && (g->now.live >> proc & 1) ? &g->now.guess[g->now.space[proc]]
+							     : NULL;
 }
 
 /* A guess that no living process but PROC uses. */
@@ -21,7 +22,7 @@ static uint8_t unused_space(const struct generator *g, uint32_t proc)
 	uint32_t used = 0;
 
 	for (uint32_t i = 0; i < PROCS_MAX; i++)
-		used |= i != proc && (g->live >> i & 1) ? 1u << g->space[i] : 0;
+		used |= i != proc && (g->now.live >> i & 1) ? 1u << g->now.space[i] : 0;
 	return (uint8_t)__builtin_ctz(~used);
 }
 
@@ -53,8 +54,8 @@ uint32_t present_elsewhere(struct generator *g, uint32_t proc)
 	if (!guess)
 		return 0;
 	for (uint32_t i = 0; i < PROCS_MAX; i++) {
-		if ((g->live >> i & 1) && &g->guess[g->space[i]] != guess)
-			others |= g->guess[g->space[i]].present;
+		if ((g->now.live >> i & 1) && &g->now.guess[g->now.space[i]] != guess)
+			others |= g->now.guess[g->now.space[i]].present;
 	}
 	return guess->present & others;
 }
@@ -104,8 +105,8 @@ static void note_mmap(struct generator *g, const struct op *op)
 	struct guess *guess = guess_of(g, op->args[0]);
 	uint32_t flags = op->args[5], pages;
 
-	g->locked |= (flags & OP_MAP_LOCKED) != 0;
-	g->vast |= op->args[3] > 64;
+	g->now.locked |= (flags & OP_MAP_LOCKED) != 0;
+	g->now.vast |= op->args[3] > 64;
 	if (!guess || !(flags & OP_MAP_FIXED))
 		return;
 	pages = pages_at(g, op, 2, op->args[3]);
@@ -134,7 +135,7 @@ static void note_mremap(struct generator *g, const struct op *op)
 {
 	struct guess *guess = guess_of(g, op->args[0]);
 
-	g->vast |= op->args[4] > 64;
+	g->now.vast |= op->args[4] > 64;
 	if (guess && (op->args[5] & OP_MREMAP_FIXED))
 		note_move(g, guess, op);
 }
@@ -142,7 +143,7 @@ static void note_mremap(struct generator *g, const struct op *op)
 /* A heap may grow as far as the window. */
 static void note_brk(struct generator *g, const struct op *op)
 {
-	g->vast |= op->args[1] - HEAP_BASE > 64 * PAGE_SIZE;
+	g->now.vast |= op->args[1] - HEAP_BASE > 64 * PAGE_SIZE;
 }
 
 static void note_fork(struct generator *g, const struct op *op)
@@ -150,21 +151,21 @@ static void note_fork(struct generator *g, const struct op *op)
 	const struct guess *parent = guess_of(g, op->args[0]);
 	uint32_t child = op->args[1];
 
-	if (!parent || child >= PROCS_MAX || (g->live >> child & 1))
+	if (!parent || child >= PROCS_MAX || (g->now.live >> child & 1))
 		return;
-	g->space[child] = unused_space(g, child);
-	g->guess[g->space[child]] = *parent;
-	g->live |= 1u << child;
+	g->now.space[child] = unused_space(g, child);
+	g->now.guess[g->now.space[child]] = *parent;
+	g->now.live |= 1u << child;
 }
 
 static void note_clone_vm(struct generator *g, const struct op *op)
 {
 	uint32_t parent = op->args[0], child = op->args[1];
 
-	if (!guess_of(g, parent) || child >= PROCS_MAX || (g->live >> child & 1))
+	if (!guess_of(g, parent) || child >= PROCS_MAX || (g->now.live >> child & 1))
 		return;
-	g->space[child] = g->space[parent];
-	g->live |= 1u << child;
+	g->now.space[child] = g->now.space[parent];
+	g->now.live |= 1u << child;
 }
 
 static void note_exec(struct generator *g, const struct op *op)
@@ -173,14 +174,14 @@ static void note_exec(struct generator *g, const struct op *op)
 
 	if (!guess_of(g, proc))
 		return;
-	g->space[proc] = unused_space(g, proc);
-	g->guess[g->space[proc]] = (struct guess){0};
+	g->now.space[proc] = unused_space(g, proc);
+	g->now.guess[g->now.space[proc]] = (struct guess){0};
 }
 
 static void note_exit(struct generator *g, const struct op *op)
 {
 	if (op->args[0] < PROCS_MAX)
-		g->live &= ~(1u << op->args[0]);
+		g->now.live &= ~(1u << op->args[0]);
 }
 
 static void note_access(struct generator *g, const struct op *op)
@@ -197,7 +198,7 @@ static void note_evict(struct generator *g, const struct op *op)
 	uint32_t page = pages_at(g, op, 1, 1);
 
 	for (uint32_t proc = 0; proc < PROCS_MAX; proc++)
-		g->guess[proc].present &= ~page;
+		g->now.guess[proc].present &= ~page;
 }
 
 static void note_mprotect(struct generator *g, const struct op *op)
@@ -219,19 +220,19 @@ static void note_madvise(struct generator *g, const struct op *op)
 static void note_swapoff(struct generator *g, const struct op *op)
 {
 	if (op->args[0] < g->config->nr_swap)
-		g->swap_off |= 1u << op->args[0];
+		g->now.swap_off |= 1u << op->args[0];
 }
 
 static void note_swapon(struct generator *g, const struct op *op)
 {
-	g->swap_off &= ~(1u << op->args[0]);
+	g->now.swap_off &= ~(1u << op->args[0]);
 }
 
 static void note_mlock(struct generator *g, const struct op *op)
 {
 	struct guess *guess = guess_of(g, op->args[0]);
 
-	g->locked = true;
+	g->now.locked = true;
 	if (guess)
 		guess->present |= pages_at(g, op, 1, op->args[2]) & guess->usable;
 }
@@ -240,7 +241,7 @@ static void note_mlockall(struct generator *g, const struct op *op)
 {
 	struct guess *guess = guess_of(g, op->args[0]);
 
-	g->locked = true;
+	g->now.locked = true;
 	if (guess)
 		guess->present |= guess->usable;
 }

@@ -54,7 +54,7 @@ static void mend_mremap(struct generator *g, struct op *op)
 	aim(g, op, 2, mapped(g, op), 224);
 	if (below(g, 3) == 0 || (flags & OP_MREMAP_DONTUNMAP))
 		op->args[4] = op->args[3];
-	if (g->locked)
+	if (g->now.locked)
 		bring_in_little(op, 4);
 	if (!(flags & OP_MREMAP_FIXED))
 		set_arg(op, 6, 0);
@@ -71,7 +71,7 @@ static void mend_brk(struct generator *g, struct op *op)
 /* The last process had better live: without it nothing happens any more. */
 static void mend_exit(struct generator *g, struct op *op)
 {
-	if (g->live != 1u << op->args[0])
+	if (g->now.live != 1u << op->args[0])
 		return;
 	op->code = OP_fork;
 	op->args[1] = make_newproc(g);
@@ -93,7 +93,7 @@ static void mend_age(struct generator *g, struct op *op)
 
 	/* Nothing there to look at: somewhere else, perhaps. */
 	if (guess && !guess->present) {
-		set_arg(op, 0, one_of(g, g->live));
+		set_arg(op, 0, one_of(g, g->now.live));
 		guess = guess_of(g, op->args[0]);
 	}
 	if (!guess)
@@ -118,18 +118,18 @@ static void mend_evict(struct generator *g, struct op *op)
 /* Without swap little happens: what is off is on again soon, and not all goes off at once. */
 static void mend_swapoff(struct generator *g, struct op *op)
 {
-	if (g->swap_off && below(g, 4)) {
+	if (g->now.swap_off && below(g, 4)) {
 		op->code = OP_swapon;
-		op->args[0] = one_of(g, g->swap_off);
+		op->args[0] = one_of(g, g->now.swap_off);
 	}
 }
 
 static void mend_swapon(struct generator *g, struct op *op)
 {
-	if (!g->swap_off && below(g, 4))
+	if (!g->now.swap_off && below(g, 4))
 		op->code = OP_swapoff;
-	else if (g->swap_off && !chance(g, g->wild))
-		op->args[0] = one_of(g, g->swap_off);
+	else if (g->now.swap_off && !chance(g, g->wild))
+		op->args[0] = one_of(g, g->now.swap_off);
 }
 
 static void mend_mlock(struct generator *g, struct op *op)
@@ -147,7 +147,7 @@ static void mend_range(struct generator *g, struct op *op)
 /* Everything is too much if there is more than a window's worth. */
 static void mend_mlockall(struct generator *g, struct op *op)
 {
-	if (g->vast)
+	if (g->now.vast)
 		op->code = OP_munlockall;
 }
 

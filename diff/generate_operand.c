@@ -63,12 +63,12 @@ static uint32_t make_len(struct generator *g)
 
 static uint32_t make_proc(struct generator *g)
 {
-	return chance(g, g->wild) ? below(g, PROC_MAX) : one_of(g, g->live);
+	return chance(g, g->wild) ? below(g, PROC_MAX) : one_of(g, g->now.live);
 }
 
 uint32_t make_newproc(struct generator *g)
 {
-	uint32_t vacant = ~g->live & ((1u << g->max_procs) - 1);
+	uint32_t vacant = ~g->now.live & ((1u << g->max_procs) - 1);
 
 	return vacant && !chance(g, g->wild) ? one_of(g, vacant) : below(g, g->max_procs);
 }

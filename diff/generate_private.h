@@ -6,6 +6,9 @@
  *   generate_operand.c   operands, by kind
  *   generate_mend.c      sense, by op: what is aimed at what, put right afterwards
  *   generate_guess.c     what each process ought to have in the window
+ *   generate_scene.c     several ops that set up something: areas next to each other, a family ...
+ *   generate_walk.c      several ops about one page of it
+ *   generate_script.c    both, said in advance and done one by one
  */
 #ifndef RMAPFUZZ_GENERATE_PRIVATE_H
 #define RMAPFUZZ_GENERATE_PRIVATE_H
@@ -26,11 +29,29 @@ uint64_t random_next(struct random *random);
 
 #define WINDOW_MAX 32u /* pages: a bit each */
 #define PROCS_MAX  8u
+#define SCENES_MAX 16u
 
 /* What a process has in the window, as far as one can know without running the trace. */
 struct guess {
 	uint32_t mapped, present, usable; /* usable: may be read and written */
 	uint32_t shared;                  /* of mapped, what is shared */
+};
+
+/* How things stand, as far as one can know. */
+struct belief {
+	uint32_t live; /* processes that should be alive, a bit each */
+	struct guess guess[PROCS_MAX];
+	uint8_t space[PROCS_MAX]; /* a process's guess: threads share one */
+	uint32_t swap_off;        /* areas that should be off, a bit each */
+	bool locked;              /* there have been locked mappings */
+	bool vast; /* there may be a mapping that had better not be brought in whole */
+};
+
+/* Ops said in advance. */
+#define SCRIPT_MAX 128u
+struct script {
+	struct op op[SCRIPT_MAX];
+	uint32_t nr, at; /* said; done of these */
 };
 
 /* What a trace being made is like. Rates are out of 256. */
@@ -39,17 +60,16 @@ struct generator {
 	const struct machine_config *config;
 	uint32_t base, window; /* byte address of the window; its pages */
 	uint32_t max_procs;
-	uint32_t live;       /* processes that should be alive, a bit each */
 	uint32_t nr_regions; /* r0..: bound by now */
-	struct guess guess[PROCS_MAX];
-	bool locked;              /* there have been locked mappings */
-	uint32_t swap_off;        /* areas that should be off, a bit each */
-	uint8_t space[PROCS_MAX]; /* a process's guess: threads share one */
-	bool vast; /* there may be a mapping that had better not be brought in whole */
+	struct belief now;
 	uint32_t wild, file, shared, fixed, heap, region;
 	uint32_t failing;    /* ops told to fail or to reclaim */
 	uint32_t nesting;    /* ops with others inside */
 	uint8_t pick[CARDS]; /* op codes, as often as their weight says */
+	struct script script;
+	uint32_t scripted;                /* ops that begin a scene */
+	uint32_t interrupted;             /* ops of a script that something else comes before */
+	uint8_t scene_weight[SCENES_MAX]; /* 0: not in this trace */
 };
 
 /* One of 0..N-1. */
@@ -102,6 +122,52 @@ void note(struct generator *g, const struct op *op);
 typedef void mend_fn(struct generator *g, struct op *op);
 /* By op; NULL: there is nothing to put right. */
 extern mend_fn *const mend[NR_OPS];
+
+/* ---- generate_script.c -------------------------------------------------------------------- */
+
+#define PROC_NONE UINT32_MAX
+
+/* Say what comes next: CODE and its operands, uint32_t each, as in op.def. Without room, nothing.
+ */
+void say(struct generator *g, enum op_code code, ...);
+/* The next op of the script. False: there is none. */
+bool script_next(struct generator *g, struct op *op);
+/* A new scene, and a walk about a page of it. */
+void script_begin(struct generator *g);
+/* Which scenes this trace has. */
+void script_deal(struct generator *g);
+/* A slot for a child: a free one, or one of a process not in KEEP, which is said to exit.
+ * PROC_NONE: neither. */
+uint32_t say_slot(struct generator *g, uint32_t keep);
+
+/* ---- generate_scene.c, generate_walk.c ---------------------------------------------------- */
+
+#define SHARERS_MAX 8u
+
+/* Who has the page in question, and where. */
+struct sharer {
+	uint32_t proc, at;
+};
+
+/* A page that a script is about. */
+struct focus {
+	struct sharer sharer[SHARERS_MAX];
+	uint32_t nr;
+	uint32_t flags; /* OP_MAP_ANON and OP_MAP_SHARED */
+	uint32_t file, pgoff,
+		size; /* page PGOFF of an object of SIZE pages, which is FILE or not */
+};
+
+/* PROC has it at AT, too. */
+void focus_add(struct focus *focus, uint32_t proc, uint32_t at);
+/* The processes of FOCUS, a bit each. */
+uint32_t focus_procs(const struct focus *focus);
+/* Something is done to the page, some times. */
+void walk(struct generator *g, struct focus *focus);
+
+typedef void scene_fn(struct generator *g, struct focus *focus);
+/* Ends with NULL. */
+extern scene_fn *const scenes[];
 
 static inline void set_arg(struct op *op, int i, uint32_t value)
 {

@@ -143,12 +143,12 @@ static void inform(struct diff *diff)
 	for (uint32_t i = 0; diff->options.coverage && i < diff->nr; i++) {
 		const struct subject *s = &diff->subjects[i];
 
-		coverage_follow(diff->options.coverage, i, s->machine, &diff->op, s->events,
-				s->nr_events);
+		coverage_follow(diff->options.coverage, i, s->machine, &diff->group[diff->from],
+				s->events, s->nr_events);
 	}
 	if (diff->options.feedback)
-		feedback_follow(diff->options.feedback, reference->machine, &diff->op,
-				reference->events, reference->nr_events);
+		feedback_follow(diff->options.feedback, reference->machine,
+				&diff->group[diff->from], reference->events, reference->nr_events);
 }
 
 static void compare_events(struct diff *diff)

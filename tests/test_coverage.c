@@ -21,7 +21,7 @@ static struct coverage *run(const char *text, uint32_t *backends)
 	char error[160];
 
 	diff_options_init(&options);
-	options.coverage = coverage_create(options.nr_backends);
+	options.coverage = coverage_create(options.backends, options.nr_backends);
 	*backends = options.nr_backends;
 	diff = diff_create(&options);
 	trace_init(&trace, &machine_presets[0].config);
@@ -119,6 +119,49 @@ static void files(void **state)
 	       CELL(SHARED, ONE, FIRST, EVICT), CELL(SHARED, ONE, FOUND, EXIT));
 }
 
+static void ways_of_their_own(void **state)
+{
+	EXPECT("mmap p0 w0 1 rw anon|fixed\nwrite p0 w0\nswapout p0 w0\nswapoff s0\nswapon s0\n"
+	       "mremap p0 w0 1 1 maymove|fixed|dontunmap w3\nage p0 w3\n"
+	       "madvise p0 w3 1 pageout\n",
+	       CELL(ANON, ONE, FIRST, SWAPOUT), CELL(ANON, ONE, SWAPOFF, LEAVE),
+	       CELL(ANON, ONE, MOVED, PAGEOUT));
+	EXPECT("mmap p0 w0 2 rw shared|fixed f1 0\nwrite p0 w0\nremap_file_pages p0 w1 1 0 -\n"
+	       "remap_file_pages p0 w0 1 1 -\nfpunch f1 0 1\nmigrate p0 w0\n",
+	       CELL(SHMEM, TWO, FIRST, REMAP), CELL(SHMEM, ONE, REMAP, PUNCH),
+	       CELL(SHMEM, ONE, REMAP, MIGRATE));
+}
+
+/* What runs inside another op is told apart from it. */
+static void inside_another(void **state)
+{
+	EXPECT("mmap p0 w0 2 rw anon|fixed\nwrite p0 w0\np1 = fork p0\nwrite p0 w0\n"
+	       "@cow.after_copy munmap p1 w0 1\nexit p0\n",
+	       CELL(ANON, TWO, FORKED, MUNMAP), CELL(ANON, ONE, FIRST, COW),
+	       CELL(ANON, ONE, COPIED, EXIT));
+}
+
+/* Who must have a shared page copied before it moves sees a copy go its way, others the page. */
+static void early_copies(void **state)
+{
+	const char *text = "rmapfuzz trace 1\nmachine tiny\nmmap p0 w0 1 rw anon|fixed\n"
+			   "write p0 w0\np1 = fork p0\nmremap p1 w0 1 1 maymove|fixed w3\n";
+	uint32_t backends;
+	struct coverage *coverage = run(text, &backends);
+
+	for (uint32_t i = 0; i < backends; i++) {
+		bool copies = rmap_backends[i]->may_unshare;
+
+		assert_int_equal(coverage_count(coverage, i, CELL(ANON, TWO, FORKED, MOVE)),
+				 !copies);
+		assert_int_equal(coverage_count(coverage, i, CELL(ANON, TWO, FORKED, COW)), copies);
+		assert_int_equal(
+			!coverage_unreachable(CELL(ANON, TWO, FORKED, MOVE), rmap_backends[i]),
+			!copies);
+	}
+	coverage_destroy(coverage);
+}
+
 /* Threads have one mapping between them, and it keeps its history when its mm is renamed. */
 static void threads(void **state)
 {
@@ -137,7 +180,7 @@ static void the_unreachable_stays_empty(void **state)
 	struct diff *diff;
 
 	diff_options_init(&options);
-	options.coverage = coverage_create(options.nr_backends);
+	options.coverage = coverage_create(options.backends, options.nr_backends);
 	diff = diff_create(&options);
 	trace_init(&trace, &machine_presets[0].config);
 	for (uint64_t seed = 1; seed <= 300; seed++) {
@@ -161,6 +204,9 @@ int main(void)
 		cmocka_unit_test(sharers_of_a_page),
 		cmocka_unit_test(a_walk),
 		cmocka_unit_test(files),
+		cmocka_unit_test(ways_of_their_own),
+		cmocka_unit_test(inside_another),
+		cmocka_unit_test(early_copies),
 		cmocka_unit_test(threads),
 		cmocka_unit_test(the_unreachable_stays_empty),
 	};

