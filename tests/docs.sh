@@ -3,9 +3,9 @@
 #
 # Each ```sh block of each document runs under `sh -e`, in a directory that looks like the
 # repository (links to its top level, with TOOL as build/release/rmapfuzz), so that what a block
-# writes lands in a place that is thrown away. Blocks that take longer than a test may are marked
-# ```console and are not run here: ./dev test and .ci/run are what runs this, and
-# ./dev test itself uses ./dev fuzz.
+# writes lands in a place that is thrown away. Blocks that take longer than a test may, or whose end
+# is a prompt, are marked ```console and are not run here: of each of their lines that begins with a
+# "$", the command and its options must exist.
 set -eu
 
 tool=$(CDPATH='' cd -- "$(dirname -- "$1")" && pwd)/$(basename -- "$1")
@@ -23,6 +23,25 @@ for entry in "$root"/* "$root"/.c* "$root"/.e*; do
 	esac
 done
 ln -s "$tool" "$look/build/release/rmapfuzz"
+
+# shown LINE: what is wrong with a command that is shown and not run; nothing if it could run
+shown() {
+	# shellcheck disable=SC2086 # words of a command line
+	set -- $1
+	case $1 in
+	./dev) help=$(./dev help | grep "^  $2 ") || echo "./dev has no $2" ;;
+	rmapfuzz | */rmapfuzz) help=$("$tool" "$2" --help) || echo "rmapfuzz has no $2" ;;
+	sh) [ -e "$2" ] || echo "there is no $2" && return ;;
+	*) return ;;
+	esac
+	shift 2
+	for word in "$@"; do
+		case $word in
+		'#') return ;;
+		--*) case $help in *"${word%%=*}"*) ;; *) echo "there is no $word" ;; esac ;;
+		esac
+	done
+}
 
 documents=$(find . -name '*.md' -not -path './build/*' -not -path './.git/*' | LC_ALL=C sort)
 failed=0
@@ -47,6 +66,18 @@ for document in $documents; do
 			tail -n 20 "$scratch/out" | sed 's/^/    /'
 		}
 	done
+
+	awk '
+		/^```console *$/ { console = 1; next }
+		/^```/ { console = 0 }
+		console && /^\$ / { print substr($0, 3) }' "$document" >"$scratch/shown"
+	while read -r line; do
+		wrong=$(shown "$line")
+		[ -z "$wrong" ] || {
+			failed=$((failed + 1))
+			echo "$document: \"$line\": $wrong"
+		}
+	done <"$scratch/shown"
 
 	# [text](relative/path) and [text](relative/path#anchor)
 	grep -o '](\([^)#: ]*\)[^): ]*)' "$document" | sed 's/^](//; s/[)#].*//' >"$scratch/links" || :
