@@ -146,9 +146,13 @@ static void inform(struct diff *diff)
 		coverage_follow(diff->options.coverage, i, s->machine, &diff->group[diff->from],
 				s->events, s->nr_events);
 	}
-	if (diff->options.feedback)
-		feedback_follow(diff->options.feedback, reference->machine,
-				&diff->group[diff->from], reference->events, reference->nr_events);
+	if (!diff->options.feedback)
+		return;
+	feedback_follow(diff->options.feedback, reference->machine, &diff->group[diff->from],
+			reference->events, reference->nr_events);
+	for (uint32_t i = 0; i < diff->nr; i++)
+		feedback_worked(diff->options.feedback, i, diff->subjects[i].machine,
+				diff->subjects[i].walked);
 }
 
 static void compare_events(struct diff *diff)
@@ -196,11 +200,11 @@ static void look(struct diff *diff)
 {
 	bool failures = group_fails(diff);
 
-	inform(diff);
 	excuse_early_copies(diff);
 	if (failures)
 		excuse_reference(diff);
 	compare_events(diff);
+	inform(diff);
 	if (failures)
 		excuse_failures(diff);
 	excuse_apart(diff);
