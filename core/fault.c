@@ -38,10 +38,11 @@ struct fault {
 
 /* ---- bringing in and mapping ---------------------------------------------------- */
 
-/* The anonymous page, mostly a fresh one, that is to have content TOKEN at this address. */
-static int new_anon_page(const struct fault *f, enum fill_kind from, uint64_t token,
-			 struct page **result)
+/* The anonymous page, mostly a fresh one, that is to have at this address what SOURCE has, which
+ * the caller holds; NULL: zeroes. */
+static int new_anon_page(const struct fault *f, const struct page *source, struct page **result)
 {
+	enum fill_kind from = source ? FILL_COPY : FILL_ZERO;
 	struct machine *machine = f->machine;
 	struct page *page;
 	int err = anon_prepare(machine, f->vma);
@@ -61,9 +62,10 @@ static int new_anon_page(const struct fault *f, enum fill_kind from, uint64_t to
 			return FAULT_RETRY;
 		}
 	}
+	MM_ASSERT(!source || source->count);
 	page->flags |= PG_ANON;
-	page->token[f->sub] = token;
-	event_log(machine, EVENT_FILL, (uint8_t)from, f->vma->mm->id, f->vpn, token);
+	page->token[f->sub] = source ? source->token[f->sub] : 0;
+	event_log(machine, EVENT_FILL, (uint8_t)from, f->vma->mm->id, f->vpn, page->token[f->sub]);
 	*result = page;
 	return 0;
 }
@@ -123,7 +125,7 @@ static int do_anonymous_page(const struct fault *f)
 			pte_mk(f->machine->zero_page->pfn + f->sub, prot & ~PTE_RW));
 		return 0;
 	}
-	err = new_anon_page(f, FILL_ZERO, 0, &page);
+	err = new_anon_page(f, NULL, &page);
 	if (err)
 		return err;
 	err = map_page(f, page, prot, NULL);
@@ -139,10 +141,15 @@ static int do_anonymous_page(const struct fault *f)
  * and faulting again. */
 static int map_private_copy(const struct fault *f, struct page *cached, uint32_t truncations)
 {
+	bool unheld = MUTANT_IF(f->machine, SEED_24, true);
 	struct page *copy;
-	int err = new_anon_page(f, FILL_COPY, cached->token[f->sub], &copy);
+	int err;
 
-	page_put(f->machine, cached);
+	if (unheld)
+		page_put(f->machine, cached);
+	err = new_anon_page(f, cached, &copy);
+	if (!unheld)
+		page_put(f->machine, cached);
 	if (err)
 		return err;
 	if (f->vma->file->truncate_count != truncations) {
@@ -207,7 +214,7 @@ static int map_swapped_copy(const struct fault *f, struct page *page)
 	int err;
 
 	count_early_copy(f->machine);
-	err = new_anon_page(f, FILL_COPY, page->token[f->sub], &copy);
+	err = new_anon_page(f, page, &copy);
 	page_put(f->machine, page);
 	if (err)
 		return err;
@@ -297,7 +304,7 @@ static int copy_page(const struct fault *f, struct page *old)
 
 	/* Reclaim may unmap the page, but not free or reuse it while we hold it. */
 	page_get(old);
-	err = new_anon_page(f, FILL_COPY, old->token[f->sub], &new);
+	err = new_anon_page(f, old, &new);
 	/* A page that is in use here already may be known to others by now. */
 	if (!err && preempt(f->machine, COW_AFTER_COPY) &&
 	    (ptep_get(f->pte) != f->entry || new->mapcount)) {
@@ -323,7 +330,7 @@ static int do_wp_page(const struct fault *f)
 
 	if (old->flags & PG_RESERVED) {
 		struct page *new;
-		int err = new_anon_page(f, FILL_ZERO, 0, &new);
+		int err = new_anon_page(f, NULL, &new);
 
 		if (!err)
 			err = map_page(f, new, fault_prot(f), NULL);

@@ -254,8 +254,11 @@ int file_getpage(struct machine *machine, struct address_space *file, uint32_t i
 {
 	int err;
 
-	if (index >= file->npages)
+	if (index >= file->npages) {
+		if (MUTANT_IF(machine, ACC_07, file_find_page(machine, file, index)))
+			page_get(file_find_page(machine, file, index));
 		return RES_BUS;
+	}
 	err = grab_page(machine, file, index, page);
 	return err ? err : still_inside(machine, *page, index, RES_BUS);
 }
@@ -478,7 +481,9 @@ static void zero_ends(struct machine *machine, struct address_space *file, uint3
 void file_drop_range(struct machine *machine, struct address_space *file, uint32_t first,
 		     uint32_t last)
 {
-	uint32_t page_first = (first + sub_pages(machine) - 1) >> machine->config.cluster;
+	bool down = MUTANT_IF(machine, SEED_22, sub_of(machine, first));
+	uint32_t page_first =
+		(first + (down ? 0 : sub_pages(machine) - 1)) >> machine->config.cluster;
 	uint32_t page_last = last >> machine->config.cluster;
 	bool by_offset = file->kind == FILE_DISK;
 	uint32_t index;

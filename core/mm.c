@@ -153,6 +153,22 @@ static int dup_vma(struct machine *machine, struct vma *parent, struct mm *mm)
 	return copy_page_range(machine, parent, child);
 }
 
+/* A mutant's way to give up MM: what its entries map is not let go. */
+static void forget_entries(struct machine *machine, struct mm *mm)
+{
+	struct ptep p;
+	uint32_t vpn;
+
+	for (uint32_t at = 0; pte_next(mm, at, VPN_LIMIT, &vpn, &p); at = vpn + 1) {
+		struct page *page = pfn_to_page(machine, pte_pfn(ptep_get(p)));
+
+		if (!pte_present(ptep_get(p)) || (page->flags & PG_RESERVED))
+			continue;
+		page_remove_rmap(machine, page, find_vma(mm, vpn), vpn, p);
+		pte_get_and_clear(machine, p);
+	}
+}
+
 static struct mm *dup_mm(struct machine *machine, struct mm *parent, uint32_t id)
 {
 	struct mm *mm = mm_create(machine, id, parent);
@@ -168,6 +184,8 @@ static struct mm *dup_mm(struct machine *machine, struct mm *parent, uint32_t id
 		return mm;
 	for (struct vma *vma = mm->first; MUTANT_IF(machine, FORK_01, vma != NULL); vma = vma->next)
 		machine->committed_as -= vma->flags & VM_ACCOUNT ? vma->end - vma->start : 0;
+	if (MUTANT_IF(machine, SEED_07, mm->rss))
+		forget_entries(machine, mm);
 	mm->users = 0;
 	mm_destroy(machine, mm);
 	return NULL;

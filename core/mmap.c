@@ -28,7 +28,8 @@ static void zap_present(struct mmu_gather *tlb, struct vma *vma, uint32_t vpn, s
 
 	if (page->flags & PG_RESERVED) {
 		pte_get_and_clear(machine, p);
-		tlb_remove_tlb_entry(tlb, vpn);
+		if (!MUTANT_IF(machine, TLB_07, page->tlb_users))
+			tlb_remove_tlb_entry(tlb, vpn);
 		return;
 	}
 	if (pte_dirty(pte))
@@ -86,6 +87,8 @@ static void free_gap_tables(struct machine *machine, struct mm *mm, struct vma *
 
 	if (first < last)
 		free_pgtables(machine, mm, first, last);
+	else if (MUTANT_IF(machine, PGT_03, first > last))
+		free_pgtables(machine, mm, last, first);
 }
 
 /* Make FIRST and LAST area boundaries. */
@@ -135,6 +138,9 @@ int do_munmap(struct machine *machine, struct mm *mm, uint32_t vpn, uint32_t npa
 		vma = next;
 	}
 	free_gap_tables(machine, mm, prev, vma);
+	/* Whole tables, whoever else is in them. */
+	if (MUTANT_ON(machine, PGT_04) || MUTANT_ON(machine, SEED_20))
+		free_pgtables(machine, mm, vpn / PMD_PAGES * PMD_PAGES, round_up(end, PMD_PAGES));
 	return 0;
 }
 
@@ -227,8 +233,11 @@ static int map_region(struct machine *machine, struct mm *mm, uint32_t vpn, uint
 		if (mm->map_count >= MAX_MAP_COUNT)
 			return -ENOMEM;
 		vma = vma_alloc(machine, mm);
-		if (!vma)
+		if (!vma) {
+			if (MUTANT_IF(machine, ACC_01, vm_flags & VM_ACCOUNT))
+				machine->committed_as += npages;
 			return -ENOMEM;
+		}
 		vma->start = vpn;
 		vma->end = vpn + npages;
 		vma->pgoff = pgoff;
@@ -238,6 +247,8 @@ static int map_region(struct machine *machine, struct mm *mm, uint32_t vpn, uint
 		if (machine->rmap->vma_link)
 			machine->rmap->vma_link(machine, vma);
 	}
+	if (MUTANT_IF(machine, ACC_03, vm_flags & VM_ACCOUNT))
+		vm_flags &= ~VM_ACCOUNT; /* is not set yet */
 	vma_account(machine, mm, vm_flags, (int32_t)npages);
 	return 0;
 }
@@ -285,6 +296,8 @@ int op_mmap(struct machine *machine, struct mm *mm, const struct op *op, struct 
 		if (!file)
 			return -ENOMEM;
 		pgoff = 0;
+		if (MUTANT_IF(machine, ACC_02, vm_flags & VM_WRITE))
+			vm_flags |= VM_ACCOUNT;
 	} else {
 		pgoff = (uint32_t)vpn;
 	}
@@ -295,8 +308,8 @@ int op_mmap(struct machine *machine, struct mm *mm, const struct op *op, struct 
 		return err;
 	result->value = (uint32_t)vpn * PAGE_SIZE;
 	if (flags & (OP_MAP_LOCKED | OP_MAP_POPULATE))
-		(void)make_present(machine, mm, (uint32_t)vpn, (uint32_t)vpn + len);
-	return 0;
+		err = make_present(machine, mm, (uint32_t)vpn, (uint32_t)vpn + len);
+	return MUTANT_IF(machine, MLK_02, err) ? err : 0;
 }
 
 /* ---- brk ----------------------------------------------------------------------------------- */

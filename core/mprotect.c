@@ -17,7 +17,11 @@ static void change_protection(struct machine *machine, struct vma *vma, uint32_t
 	for (uint32_t at = first; pte_next(vma->mm, at, last, &vpn, &p); at = vpn + 1) {
 		pte_t pte = ptep_get(p);
 
-		if (pte_present(pte) && pte_modify(pte, prot) != pte)
+		if (!pte_present(pte) || pte_modify(pte, prot) == pte)
+			continue;
+		if (MUTANT_IF(machine, PAE_07, pte >> 32))
+			pte_set(machine, p, pte_modify((uint32_t)pte, prot));
+		else
 			pte_set(machine, p, pte_modify(pte, prot));
 	}
 	flush_tlb_range(machine, vma->mm, first, last);
@@ -81,7 +85,7 @@ static int mprotect_fixup(struct machine *machine, struct vma *vma, struct vma *
 				goto fail;
 		}
 		*prev = vma;
-		if (last != vma->end) {
+		if (last != vma->end && !MUTANT_IF(machine, SEED_02, true)) {
 			err = vma_split(machine, vma, last, false);
 			if (err)
 				goto fail;

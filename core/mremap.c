@@ -265,7 +265,8 @@ static int check_request(struct machine *machine, const struct op *op, struct re
 	if (request->new_len > limit || request->new_addr > limit - request->new_len)
 		return -EINVAL;
 	if (request->new_addr < request->addr + request->old_len &&
-	    request->addr < request->new_addr + request->new_len)
+	    request->addr < request->new_addr + request->new_len &&
+	    !MUTANT_IF(machine, SEED_17, true))
 		return -EINVAL;
 	return 0;
 }
@@ -285,8 +286,11 @@ static int do_mremap(struct machine *machine, struct mm *mm, struct request *req
 	}
 	if (request->old_len >= request->new_len) {
 		if (request->old_len > request->new_len) {
-			err = do_munmap(machine, mm, request->addr + request->new_len,
-					request->old_len - request->new_len);
+			/* As if lengths came in pairs of pages. */
+			bool odd = MUTANT_IF(machine, SEED_18, request->new_len % 2);
+
+			err = do_munmap(machine, mm, request->addr + request->new_len - odd,
+					request->old_len - request->new_len + odd);
 			if (err)
 				return err;
 		}

@@ -184,7 +184,7 @@ int pgd_alloc(struct machine *machine, struct mm *mm)
 void pgd_free(struct machine *machine, struct mm *mm)
 {
 	for (uint32_t i = 0; i < PGD_ENTRIES; i++) {
-		if (mm->pmd[i])
+		if (mm->pmd[i] && !MUTANT_IF(machine, PGT_05, true))
 			pmd_free(machine, mm->pmd[i]);
 		mm->pmd[i] = NULL;
 	}
@@ -281,14 +281,30 @@ static struct pte_table *next_table(const struct mm *mm, uint32_t *vpn, uint32_t
 	return NULL;
 }
 
+/* Mutants for which TABLE is empty. */
+static bool tables_go_anyway(struct machine *machine, const struct pte_table *table)
+{
+	bool present = false;
+
+	if (MUTANT_IF(machine, PGT_03, true) || MUTANT_IF(machine, PGT_04, true))
+		return true;
+	if (!MUTANT_ON(machine, SEED_20))
+		return false;
+	for (uint32_t slot = 0; (slot = next_live(table->live, slot)) < PTE_ENTRIES; slot++)
+		present |= pte_present(pte_load(&table->entry[slot]));
+	return MUTANT_IF(machine, SEED_20, !present);
+}
+
 void free_pgtables(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last)
 {
 	uint32_t vpn = (first + PMD_PAGES - 1) / PMD_PAGES * PMD_PAGES;
 	struct pte_table *table;
 
 	last = last / PMD_PAGES * PMD_PAGES;
+	if (MUTANT_IF(machine, PGT_01, last > (PGD_ENTRIES - 1) * PGD_PAGES))
+		last = 0; /* the entry behind the last one is the first */
 	for (; (table = next_table(mm, &vpn, last)); vpn += PMD_PAGES) {
-		if (table->nr_live)
+		if (table->nr_live && !tables_go_anyway(machine, table))
 			continue;
 		pmd_clear(pmd_of(mm, vpn), pmd_slot(vpn));
 		pte_table_free(machine, table);

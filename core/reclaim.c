@@ -149,8 +149,17 @@ static pte_t left_behind(struct machine *machine, struct page *page, struct vma 
 			 uint32_t sub)
 {
 	if (page->flags & PG_SWAPCACHE) {
-		swap_duplicate(machine, page->swap);
-		return pte_mk_swap(swap_sub_entry(machine, page->swap, sub));
+		swp_entry_t entry = swap_sub_entry(machine, page->swap, sub);
+
+		swap_duplicate(machine, entry);
+		if (MUTANT_IF(machine, SEED_10, swap_saturated(machine, swap_slot(machine, entry))))
+			swap_slot(machine, entry)->map--; /* it refuses, and nobody looks */
+		/* Five bits of the offset, for a kernel's 24. */
+		if (MUTANT_IF(machine, SWP_14, swp_offset(entry) > 31))
+			entry = swp_entry(swp_type(entry), swp_offset(entry) & 31);
+		if (MUTANT_IF(machine, PAE_10, swp_type(entry) & 1))
+			return pte_mk_swap(entry) | PTE_FILE;
+		return pte_mk_swap(entry);
 	}
 	if (vma_index_of_vpn(vma, vpn) != page->index + sub)
 		return pte_mk_file(page->index + sub);
@@ -235,7 +244,7 @@ static bool page_mapping_inuse(const struct page *page)
  * reference is the last. */
 static enum verdict shrink_page(struct machine *machine, struct page *page)
 {
-	bool referenced;
+	bool referenced, homeless = false;
 
 	/* A fault still holds what truncation took out of its file. */
 	if (!page->mapping && !(page->flags & (PG_ANON | PG_SWAPCACHE)))
@@ -248,6 +257,7 @@ static enum verdict shrink_page(struct machine *machine, struct page *page)
 			return PAGE_KEEP; /* a fault is at work on it */
 		if (!add_to_swap(machine, page))
 			return PAGE_ACTIVATE;
+		homeless = MUTANT_IF(machine, SWP_16, true);
 	}
 	switch (try_to_unmap(machine, page)) {
 	case UNMAP_FAIL:
@@ -260,7 +270,7 @@ static enum verdict shrink_page(struct machine *machine, struct page *page)
 	if (page->flags & PG_DIRTY) {
 		if (referenced)
 			return PAGE_KEEP;
-		if (pageout(machine, page))
+		if (!homeless && pageout(machine, page))
 			return PAGE_ACTIVATE;
 	}
 	leave_cache(machine, page);
@@ -270,12 +280,16 @@ static enum verdict shrink_page(struct machine *machine, struct page *page)
 bool reclaim_page(struct machine *machine, struct page *page)
 {
 	enum verdict verdict = PAGE_KEEP;
+	bool late = MUTANT_IF(machine, SWP_15, machine->waiting && !(page->flags & PG_LOCKED));
 
 	lru_del(machine, page);
-	page_get(page);
+	if (!late)
+		page_get(page);
 	if (!(page->flags & PG_LOCKED)) {
 		page->flags |= PG_LOCKED;
 		preempt(machine, RECLAIM_ISOLATED, .page = page);
+		if (late)
+			page_get(page);
 		verdict = shrink_page(machine, page);
 		page->flags &= ~PG_LOCKED;
 	}

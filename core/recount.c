@@ -548,6 +548,9 @@ static bool check_area_slots(struct recount *r, uint32_t type)
 	}
 	if (!area->on && used)
 		return wrong(r, "swap area %u is off and %u of its slots are in use", type, used);
+	if (slots > area->total)
+		return wrong(r, "swap area %u has slot %u, its last one is %u", type, slots,
+			     area->total);
 	return same(r, "slots in use of a swap area", area->used, used) &&
 	       same(r, "number of free swap slots", area->nr_free_slots, slots - used) &&
 	       check_free_slots(r, type);

@@ -145,7 +145,7 @@ static uint32_t slot_alloc(struct machine *machine, struct swap_area *area)
 {
 	uint32_t slot;
 
-	if (area->used == area->total)
+	if (area->used >= area->total && !MUTANT_IF(machine, SWP_12, area->used == area->total))
 		return 0;
 	if (area->nr_free_slots) {
 		slot = area->free_slots[--area->nr_free_slots];
@@ -203,8 +203,14 @@ void swap_free(struct machine *machine, swp_entry_t entry)
 	struct swap_area *area = &machine->swap[swp_type(entry)];
 	struct swap_slot *slot = swap_slot(machine, entry);
 
-	if (swap_saturated(machine, slot) || --slot->map)
+	if (swap_saturated(machine, slot) && !MUTANT_IF(machine, SWP_13, true))
 		return;
+	if (--slot->map) {
+		if (!MUTANT_IF(machine, SWP_08, slot->map == 1 && slot->cached))
+			return;
+		slot->map = 0;
+		slot->cached = NULL;
+	}
 	MM_ASSERT(!slot->cached);
 	area->free_slots[area->nr_free_slots++] = slot_of(machine, entry);
 	area->used--;
@@ -372,7 +378,8 @@ void swap_write_page(struct machine *machine, struct page *page)
 /* Nobody but the cache and OURS, who are asking, have to do with PAGE. */
 static bool exclusive_swap_page(struct machine *machine, struct page *page, uint32_t ours)
 {
-	return page->count == ours + 1 && swap_slot(machine, page->swap)->map == 1;
+	return page->count == ours + 1 &&
+	       (swap_slot(machine, page->swap)->map == 1 || MUTANT_IF(machine, SEED_08, true));
 }
 
 /*

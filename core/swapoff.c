@@ -63,6 +63,8 @@ static int unuse_area(struct unuse *unuse, struct vma *vma)
 
 		if (!pte_swap(entry) || swp_type(pte_to_swp(entry)) != unuse->type)
 			continue;
+		if (MUTANT_IF(unuse->machine, SWP_05, vpn / PGD_PAGES != vma->start / PGD_PAGES))
+			continue;
 		unuse->found = true;
 		err = unuse_entry(unuse->machine, vma, vpn, pte, pte_to_swp(entry));
 		if (err)
@@ -147,6 +149,8 @@ static int try_to_unuse(struct machine *machine, uint32_t type)
 		if (!unuse.found)
 			swap_desaturate(machine, type);
 		empty_cache(machine, area);
+		/* What still counts was named by an entry: else it would count for ever. */
+		MM_ASSERT(unuse.found || !area->used);
 	}
 	if (!area->used)
 		return 0;

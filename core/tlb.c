@@ -154,7 +154,8 @@ void flush_tlb_page(struct machine *machine, struct mm *mm, uint32_t vpn)
 	count_flush(cpus, mm->cpu_vm_mask);
 	FOR_EACH_BIT(i, mm->cpu_vm_mask)
 	{
-		if (remembers(&cpus->cpu[i], vpn))
+		if (remembers(&cpus->cpu[i], vpn) &&
+		    !MUTANT_IF(machine, SEED_19, i != cpus->current))
 			forget(&cpus->cpu[i], slot_of(vpn));
 	}
 }
@@ -201,6 +202,10 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct machine *machine, struct mm *
 
 void tlb_remove_tlb_entry(struct mmu_gather *tlb, uint32_t vpn)
 {
+	if (MUTANT_IF(tlb->machine, TLB_06,
+		      tlb->first < tlb->last &&
+			      find_vma(tlb->mm, tlb->first) != find_vma(tlb->mm, vpn)))
+		return;
 	if (vpn < tlb->first)
 		tlb->first = vpn;
 	if (vpn >= tlb->last)
@@ -226,6 +231,10 @@ void tlb_finish_mmu(struct mmu_gather *tlb)
 
 void tlb_remove_page(struct mmu_gather *tlb, struct page *page)
 {
+	if (MUTANT_IF(tlb->machine, TLB_01, page->tlb_users)) {
+		let_go(tlb->machine, page);
+		return;
+	}
 	tlb->page[tlb->nr++] = page;
 	if (tlb->nr == FREE_PTE_NR)
 		tlb_finish_mmu(tlb);

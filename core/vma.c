@@ -323,7 +323,8 @@ bool vmas_mergeable(const struct machine *machine, const struct vma *a, const st
 	/* How far a stack may grow depends on its size: that must not be the design's choice. */
 	if (a->flags & VM_GROWSDOWN)
 		return false;
-	if ((a->file || !rmap->anon_pgoff_free) && a->pgoff + (a->end - a->start) != b->pgoff)
+	if ((a->file || !rmap->anon_pgoff_free) && a->pgoff + (a->end - a->start) != b->pgoff &&
+	    !MUTANT_IF(machine, SEED_03, !a->file))
 		return false;
 	if (!boundary_is_free(machine, a->flags, a->pgoff + (a->end - a->start)) ||
 	    !boundary_is_free(machine, b->flags, b->pgoff))
@@ -342,7 +343,9 @@ void truncate_rescan(struct vma *vma, const struct vma *from)
 static int absorb(struct machine *machine, struct vma *keep, struct vma *gone)
 {
 	truncate_rescan(keep, gone);
-	if (machine->rmap->vma_merge) {
+	if (MUTANT_IF(machine, SEED_04, gone->anon && !keep->anon) && machine->rmap->vma_unlink) {
+		machine->rmap->vma_unlink(machine, gone);
+	} else if (machine->rmap->vma_merge) {
 		int err = machine->rmap->vma_merge(machine, keep, gone);
 
 		if (err)

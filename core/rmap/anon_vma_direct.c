@@ -235,7 +235,8 @@ static int direct_split(struct machine *machine, struct vma *vma, struct vma *pa
 	if (vma->anon && cuts_page(machine, vma, part) && share_cut_page(machine, vma, part))
 		return -ENOMEM;
 	anon_vma_adopt(part, vma);
-	retarget(machine, vma, part, part->start, part->end);
+	if (!MUTANT_IF(machine, SEED_15, vma->anon))
+		retarget(machine, vma, part, part->start, part->end);
 	return 0;
 }
 

@@ -111,6 +111,11 @@ static int anonmm_mm_init(struct machine *machine, struct mm *mm, struct mm *par
 		const struct anonmm *relative = parent->rmap;
 
 		anonmm->head = relative->head;
+		if (MUTANT_IF(machine, SEED_14, relative->head != relative)) {
+			/* A family of its own, of which the parent is not a member. */
+			anonmm->head = anonmm;
+			TAILQ_INIT(&anonmm->family);
+		}
 	} else {
 		anonmm->head = anonmm;
 		TAILQ_INIT(&anonmm->family);
