@@ -27,24 +27,35 @@ bool minimize_stopped(const struct minimizer *minimizer)
 
 /* ---- the oracle --------------------------------------------------------------------------- */
 
-/* A crash takes the process along, so it is looked for in others. */
-static int run(struct minimizer *minimizer, const struct trace *trace)
+/* More than any trace takes, in a sanitizer's build on a busy host. */
+#define SECONDS_MAX 20
+
+static bool is_signature(const struct minimizer *minimizer, int found)
 {
-	if (minimizer->crash || minimizer->options->isolate)
-		return isolated_run(minimizer->diff, trace, &minimizer->finding);
-	return diff_run(minimizer->diff, trace, &minimizer->finding);
+	return found > 0 && strcmp(minimizer->finding.signature, minimizer->report->signature) == 0;
 }
 
+/*
+ * A crash takes the process along, so it is looked for in others: in a worker; and what shows it
+ * there must show it in a new process, too, which no other candidate has been in.
+ */
 static bool shows(struct minimizer *minimizer, const struct trace *trace)
 {
 	const struct minimize_options *options = minimizer->options;
-	struct minimize_report *report = minimizer->report;
-	int found = run(minimizer, trace);
+	struct finding *finding = &minimizer->finding;
+	bool good;
 
-	report->runs++;
+	if (!minimizer->worker)
+		good = is_signature(minimizer, diff_run(minimizer->diff, trace, finding));
+	else
+		good = is_signature(minimizer,
+				    worker_run(minimizer->worker, trace, SECONDS_MAX, finding)) &&
+		       is_signature(minimizer, isolated_run_within(minimizer->diff, trace,
+								   SECONDS_MAX, finding));
+	minimizer->report->runs++;
 	if (options->progress)
-		options->progress(report, options->arg);
-	return found > 0 && strcmp(minimizer->finding.signature, report->signature) == 0;
+		options->progress(minimizer->report, options->arg);
+	return good;
 }
 
 /* What comes after the finding was never run. */
@@ -135,6 +146,35 @@ static void lighten(struct minimizer *minimizer)
 	} while (!minimizer->report->certified && !minimize_stopped(minimizer));
 }
 
+static int find(struct minimizer *minimizer)
+{
+	minimizer->report->runs++;
+	return isolated_run_within(minimizer->diff, minimizer->best, SECONDS_MAX,
+				   &minimizer->finding);
+}
+
+/* What a recount has shown is looked for after every op, where its cause is. */
+static void sharpen(struct minimizer *minimizer)
+{
+	struct finding blunt = minimizer->finding;
+	struct diff *often, *seldom = minimizer->diff;
+	struct diff_options options = minimizer->options->diff;
+
+	if (minimizer->options->signature || options.check_every == 1 ||
+	    (blunt.check != CHECK_COUNTS && blunt.check != CHECK_STRUCTURE))
+		return;
+	options.check_every = 1;
+	minimizer->diff = often = diff_create(&options);
+	if (find(minimizer) > 0 && minimizer->finding.check == blunt.check) {
+		minimizer->report->check_every = 1;
+		diff_destroy(seldom);
+		return;
+	}
+	minimizer->finding = blunt;
+	minimizer->diff = seldom;
+	diff_destroy(often);
+}
+
 /* The finding that TRACE shows is the one that was asked for, or there was no such wish. */
 static bool is_wanted(struct minimizer *minimizer)
 {
@@ -142,9 +182,9 @@ static bool is_wanted(struct minimizer *minimizer)
 	struct minimize_report *report = minimizer->report;
 
 	number_ops(minimizer->best);
-	report->runs++;
-	if (isolated_run(minimizer->diff, minimizer->best, &minimizer->finding) <= 0)
+	if (find(minimizer) <= 0)
 		return false;
+	sharpen(minimizer);
 	minimizer->crash = minimizer->finding.check == CHECK_CRASH;
 	if (wish && strcmp(wish, minimizer->finding.signature) != 0)
 		return false;
@@ -156,6 +196,11 @@ static int prepare(struct minimizer *minimizer)
 {
 	size_t n = minimizer->best->nr_ops + 1;
 
+	if (minimizer->crash || minimizer->options->isolate) {
+		minimizer->worker = worker_create(minimizer->diff, minimizer->best->nr_ops);
+		if (!minimizer->worker)
+			return -ENOMEM;
+	}
 	minimizer->resolved = calloc(n, sizeof(*minimizer->resolved));
 	minimizer->results = calloc(n, sizeof(*minimizer->results));
 	if (!minimizer->resolved || !minimizer->results)
@@ -169,7 +214,9 @@ int minimize(struct trace *trace, const struct minimize_options *options,
 	struct minimizer minimizer = {.options = options, .report = report, .best = trace};
 	int err;
 
-	*report = (struct minimize_report){.ops_before = trace->nr_ops, .ops_after = trace->nr_ops};
+	*report = (struct minimize_report){.ops_before = trace->nr_ops,
+					   .ops_after = trace->nr_ops,
+					   .check_every = options->diff.check_every};
 	if (!options->diff.nr_backends || options->diff.nr_backends > DIFF_SUBJECTS_MAX)
 		return -EINVAL;
 	minimizer.diff = diff_create(&options->diff);
@@ -181,6 +228,7 @@ int minimize(struct trace *trace, const struct minimize_options *options,
 		report->ops_after = trace->nr_ops;
 		lighten(&minimizer);
 	}
+	worker_destroy(minimizer.worker);
 	free(minimizer.resolved);
 	free(minimizer.results);
 	trace_release(&minimizer.candidate);

@@ -22,7 +22,8 @@ struct minimizer {
 	const struct minimize_options *options;
 	struct minimize_report *report;
 	struct diff *diff;
-	bool crash;             /* what is minimized is one: each run is a process */
+	bool crash;             /* what is minimized is one */
+	struct worker *worker;  /* NULL: nothing is expected to crash */
 	struct finding finding; /* of the last run */
 	struct trace *best;
 	struct trace candidate;

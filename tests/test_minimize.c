@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "isolate.h"
 #include "minimize.h"
 #include "saboteur.h"
 
@@ -295,6 +296,99 @@ static void a_canary_keeps_its_place(void **state)
 	trace_release(&trace);
 }
 
+/* ---- recounts and processes -------------------------------------------------------------------
+ */
+
+/* A design that is content until there is a second process. */
+static const char *no_company(struct machine *machine)
+{
+	struct mm_list *mms = machine_mms(machine);
+	struct mm *first = TAILQ_FIRST(mms);
+
+	return first && TAILQ_NEXT(first, link) ? "is not alone" : NULL;
+}
+
+/* Nothing is needed to get as far as the next recount. */
+static void recounts_need_no_padding(void **state)
+{
+	const struct generate_options how = {.nr_ops = 30};
+	struct rmap_ops lonely = *rmap_find("scan");
+	struct minimize_options options;
+	struct minimize_report report;
+	struct trace trace = {0};
+
+	lonely.name = "lonely";
+	lonely.check = no_company;
+	minimize_options_init(&options);
+	options.diff.backends[0] = &lonely;
+	options.diff.nr_backends = 1;
+	trace_init(&trace, &machine_presets[0].config);
+	generate_trace(&trace, &machine_presets[0].config, 1, &how);
+	assert_int_equal(minimize(&trace, &options, &report), 0);
+	assert_int_equal(report.check_every, 1);
+	assert_string_equal(report.signature, "structure:fork:lonely:is-not-alone");
+	assert_int_equal(trace.nr_ops, 1);
+	/* Who asks for a signature gets that one, at the price of ops. */
+	generate_trace(&trace, &machine_presets[0].config, 1, &how);
+	options.signature = "structure:end:lonely:is-not-alone";
+	options.diff.check_every = 0;
+	assert_int_equal(minimize(&trace, &options, &report), 0);
+	assert_int_equal(report.check_every, 0);
+	assert_string_equal(report.signature, options.signature);
+	trace_release(&trace);
+}
+
+/* A design whose process dies when a page gets its second mapping. */
+static int die_of_sharing(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
+			  struct ptep pte)
+{
+	if (page->mapcount == 1)
+		abort();
+	return 0;
+}
+
+/* One process after the other says the same as one for each trace. */
+static void a_worker_is_as_good_as_many(void **state)
+{
+	const struct generate_options how = {.nr_ops = NR_TRACE_OPS};
+	struct rmap_ops fragile = *rmap_find("scan");
+	struct diff_options options;
+	struct trace trace = {0};
+	struct worker *worker;
+	struct diff *diff;
+	uint32_t deaths = 0;
+
+	fragile.name = "fragile";
+	fragile.add = die_of_sharing;
+	diff_options_init(&options);
+	options.backends[0] = &fragile;
+	options.nr_backends = 1;
+	options.canary = 60;
+	diff = diff_create(&options);
+	worker = worker_create(diff, NR_TRACE_OPS);
+	assert_non_null(worker);
+	trace_init(&trace, &machine_presets[0].config);
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		struct finding one = {0}, other = {0};
+
+		generate_trace(&trace, &machine_presets[0].config, seed, &how);
+		if (seed % 4 == 0)
+			trace.nr_ops = 2; /* too few for either */
+		assert_int_equal(worker_run(worker, &trace, 0, &one),
+				 isolated_run(diff, &trace, &other));
+		assert_string_equal(one.signature, other.signature);
+		assert_int_equal(one.op_index, other.op_index);
+		deaths += one.check == CHECK_CRASH && one.signature[0];
+	}
+	assert_in_range(deaths, 5, 15);
+	generate_trace(&trace, &machine_presets[0].config, 1,
+		       &(struct generate_options){.nr_ops = NR_TRACE_OPS + 1});
+	assert_int_equal(worker_run(worker, &trace, 0, &(struct finding){0}), -EINVAL);
+	worker_destroy(worker);
+	diff_destroy(diff);
+	trace_release(&trace);
+}
+
 /* ---- refusals and interruption ------------------------------------------------------------------
  */
 
@@ -415,6 +509,8 @@ int main(void)
 		cmocka_unit_test(leaking_takes_few_ops),
 		cmocka_unit_test(what_is_odd_becomes_plain),
 		cmocka_unit_test(a_canary_keeps_its_place),
+		cmocka_unit_test(recounts_need_no_padding),
+		cmocka_unit_test(a_worker_is_as_good_as_many),
 		cmocka_unit_test(what_shows_nothing_is_refused),
 		cmocka_unit_test(an_interrupt_keeps_the_best),
 		cmocka_unit_test(the_output_is_a_trace),

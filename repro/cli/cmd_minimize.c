@@ -94,21 +94,11 @@ static void show_progress(const struct minimize_report *report, void *arg)
 
 /* ---- the result ------------------------------------------------------------------------------ */
 
-/* What replay must be told to see the same. */
-static void print_options(const struct arguments *arguments, FILE *out)
-{
-	if (cli_lockstep_is_default(&arguments->lockstep))
-		return;
-	fputs("# with:", out);
-	cli_lockstep_print(&arguments->lockstep, out);
-	fputc('\n', out);
-}
-
 static void print_minimized(FILE *out, const void *what)
 {
 	const struct minimized *minimized = what;
 
-	print_options(minimized->arguments, out);
+	cli_lockstep_note(&minimized->arguments->lockstep, out);
 	minimize_print(minimized->trace, &minimized->report, out);
 }
 
@@ -145,15 +135,6 @@ static void keep_numbers(struct minimized *minimized, const char *text, size_t s
 	free(printed);
 }
 
-/* A recount happens every few ops; who asks for more of them gets by with fewer ops. */
-static bool depends_on_recounts(const struct arguments *arguments, const char *signature)
-{
-	return arguments->minimize.diff.check_every > 1 &&
-	       (strncmp(signature, "counts:", 7) == 0 ||
-		strncmp(signature, "structure:", 10) == 0) &&
-	       !strstr(signature, ":end:");
-}
-
 static int refuse(const struct arguments *arguments, int err)
 {
 	const char *name = strcmp(arguments->input, "-") ? arguments->input : "standard input";
@@ -172,12 +153,10 @@ static int finish(struct arguments *arguments, struct minimized *minimized, cons
 	const struct minimize_report *report = &minimized->report;
 	int status;
 
-	fprintf(stderr, "%s: %" PRIu32 " -> %" PRIu32 " ops, %" PRIu64 " runs, %s%s\n",
+	fprintf(stderr, "%s: %" PRIu32 " -> %" PRIu32 " ops, %" PRIu64 " runs, %s\n",
 		report->signature, report->ops_before, report->ops_after, report->runs,
-		report->certified ? "1-minimal" : "interrupted",
-		depends_on_recounts(arguments, report->signature)
-			? "; --check-every 1 may show it sooner"
-			: "");
+		report->certified ? "1-minimal" : "interrupted");
+	arguments->lockstep.diff.check_every = report->check_every;
 	keep_numbers(minimized, text, size);
 	status = cli_write_file(arguments->output, print_minimized, minimized);
 	return status;

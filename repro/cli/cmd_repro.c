@@ -198,7 +198,7 @@ static int write_all(const struct bundle *bundle)
 /* ---- the trace ---------------------------------------------------------------------------------
  */
 
-static int shorten(const struct arguments *arguments, struct trace *trace)
+static int shorten(struct arguments *arguments, struct trace *trace)
 {
 	struct minimize_options how;
 	struct minimize_report report;
@@ -208,10 +208,11 @@ static int shorten(const struct arguments *arguments, struct trace *trace)
 	how.diff = arguments->lockstep.diff;
 	how.isolate = true;
 	err = minimize(trace, &how, &report);
+	arguments->lockstep.diff.check_every = report.check_every;
 	return err ? cli_error(CLI_INTERNAL, "%s: %s", arguments->input, strerror(-err)) : CLI_OK;
 }
 
-static int make(const struct arguments *arguments, struct trace *trace)
+static int make(struct arguments *arguments, struct trace *trace)
 {
 	struct diff *diff = diff_create(&arguments->lockstep.diff);
 	struct bundle bundle = {.arguments = arguments, .trace = trace};

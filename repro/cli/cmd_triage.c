@@ -216,6 +216,7 @@ struct written {
 	const struct minimize_report *report;
 	const struct explanation *explanation;
 	const struct bug *bug;
+	const struct cli_lockstep *lockstep;
 };
 
 static void print_minimal(FILE *out, const void *what)
@@ -224,6 +225,7 @@ static void print_minimal(FILE *out, const void *what)
 
 	fprintf(out, "# triage: %" PRIu64 " inputs, the shortest %s\n", written->bug->count,
 		written->bug->path);
+	cli_lockstep_note(written->lockstep, out);
 	minimize_print(written->trace, written->report, out);
 }
 
@@ -250,7 +252,8 @@ static int write_bug(const struct triage *triage, struct bug *bug)
 	struct minimize_options how;
 	struct minimize_report report;
 	struct explanation explanation;
-	struct written written = {&bug->trace, &report, &explanation, bug};
+	struct written written = {&bug->trace, &report, &explanation, bug,
+				  &triage->arguments->lockstep};
 	int status;
 
 	minimize_options_init(&how);
@@ -355,6 +358,9 @@ int cmd_triage(int argc, char **argv)
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	/* What is the same bug should not depend on how far away the next recount was. */
+	if (arguments.lockstep.diff.check_every == CLI_CHECK_EVERY)
+		arguments.lockstep.diff.check_every = 1;
 	triage.diff = diff_create(&arguments.lockstep.diff);
 	triage.bugs = calloc(SIGNATURES_MAX, sizeof(*triage.bugs));
 	if (!triage.bugs)

@@ -186,10 +186,19 @@ void cli_lockstep_print(const struct cli_lockstep *lockstep, FILE *out)
 		fprintf(out, " --canary %" PRIu32, diff->canary);
 }
 
-bool cli_lockstep_is_default(const struct cli_lockstep *lockstep)
+static bool is_default(const struct cli_lockstep *lockstep)
 {
 	return !lockstep->some_backends && !lockstep->nr_plugins && !lockstep->mutant.active &&
 	       !lockstep->diff.canary && lockstep->diff.check_every == CLI_CHECK_EVERY;
+}
+
+void cli_lockstep_note(const struct cli_lockstep *lockstep, FILE *out)
+{
+	if (is_default(lockstep))
+		return;
+	fputs("# with:", out);
+	cli_lockstep_print(lockstep, out);
+	fputc('\n', out);
 }
 
 /* ---- machine ----------------------------------------------------------------------------------

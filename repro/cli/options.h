@@ -25,7 +25,9 @@ extern const struct argp cli_lockstep_argp; /* both */
 
 /* " --backends a,b --check-every 4": what differs from the defaults, as options. */
 void cli_lockstep_print(const struct cli_lockstep *lockstep, FILE *out);
-bool cli_lockstep_is_default(const struct cli_lockstep *lockstep);
+/* The same as a comment above a trace, "# with: ..."; nothing if replay needs to be told nothing.
+ */
+void cli_lockstep_note(const struct cli_lockstep *lockstep, FILE *out);
 
 /* On what machine, if not a trace's own. */
 struct cli_machine {

@@ -115,12 +115,14 @@ static int save(const struct origin *origin, struct kind *kind)
 struct minimal {
 	const struct trace *trace;
 	const struct minimize_report *report;
+	struct cli_lockstep lockstep;
 };
 
 static void print_minimal(FILE *out, const void *what)
 {
 	const struct minimal *minimal = what;
 
+	cli_lockstep_note(&minimal->lockstep, out);
 	minimize_print(minimal->trace, minimal->report, out);
 }
 
@@ -179,7 +181,7 @@ static void explain_kind(const struct run *run, struct kind *kind)
 	struct minimize_options options;
 	struct minimize_report report;
 	struct trace trace = {0};
-	struct minimal minimal = {&trace, &report};
+	struct minimal minimal = {&trace, &report, run->arguments->lockstep};
 
 	minimize_options_init(&options);
 	options.diff = run->arguments->lockstep.diff;
@@ -187,6 +189,8 @@ static void explain_kind(const struct run *run, struct kind *kind)
 	options.isolate = true;
 	trace_init(&trace, &run->trace.config);
 	if (!trace_copy(&trace, &run->trace) && !minimize(&trace, &options, &report)) {
+		options.diff.check_every = report.check_every;
+		minimal.lockstep.diff.check_every = report.check_every;
 		kind->minimal = text_of(print_minimal, &minimal);
 		kind->story = story_of(&trace, &options.diff);
 	}

@@ -17,6 +17,18 @@ int isolated_run(struct diff *diff, const struct trace *trace, struct finding *f
 int isolated_run_within(struct diff *diff, const struct trace *trace, uint32_t seconds,
 			struct finding *finding);
 
+/*
+ * A process that runs one trace after the other, and is replaced when it dies: much cheaper than
+ * one for each, but what a broken design did to it in one run may show in the next.
+ */
+struct worker;
+/* For traces of at most MAX_OPS. NULL: the host has no memory. DIFF outlives it. */
+struct worker *worker_create(struct diff *diff, uint32_t max_ops);
+void worker_destroy(struct worker *worker);
+/* As isolated_run_within(); -EINVAL if TRACE has too many ops. */
+int worker_run(struct worker *worker, const struct trace *trace, uint32_t seconds,
+	       struct finding *finding);
+
 /* *FINDING for a process that died of signal NUMBER at op OP_INDEX of TRACE. */
 void crash_finding(const struct trace *trace, uint32_t op_index, int number,
 		   struct finding *finding);

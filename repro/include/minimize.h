@@ -20,6 +20,7 @@
 
 struct minimize_report {
 	char signature[SIGNATURE_MAX]; /* what is kept */
+	uint32_t check_every;          /* how often everything was recomputed, in ops */
 	uint64_t runs;                 /* of a trace through all backends and oracles */
 	uint32_t ops_before, ops_after;
 	bool certified; /* at the end each op was removed once more, and each time it did not show
@@ -27,7 +28,12 @@ struct minimize_report {
 };
 
 struct minimize_options {
-	const char *signature; /* NULL: that of the finding which the trace shows */
+	/*
+	 * NULL: that of the finding which the trace shows. If a recount shows it, which happens
+	 * every few ops, that is the one that a recount after every op shows: then no ops are
+	 * needed to get as far as the next recount.
+	 */
+	const char *signature;
 	struct diff_options diff;
 	/* Each run in a process of its own, as for a crash: a candidate may crash where the trace
 	 * does not. */
