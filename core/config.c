@@ -136,6 +136,7 @@ FIELD(pool, enum pool_mode)
 FIELD(stop_on_refusal, bool)
 FIELD(counters, enum counters)
 FIELD(nonlinear, enum nonlinear)
+FIELD(accounting, enum accounting)
 
 static const char *const splits[] = {"3:1", "2:2", "4:4", NULL};
 static const char *const eras[] = {"2.6.6", "2.6.7", NULL};
@@ -143,6 +144,7 @@ static const char *const lines[] = {"32", "64", "128", NULL};
 static const char *const widths[] = {"full", "tiny", NULL};
 static const char *const pools[] = {"poison", "recycle", NULL};
 static const char *const nonlinears[] = {"exact", "cluster", NULL};
+static const char *const accountings[] = {"apart", "competing", NULL};
 
 /* Decimal digits and nothing else, at most MAX. */
 static bool parse_number(const char *text, uint32_t max, uint32_t *value)
@@ -273,6 +275,7 @@ static const struct setting settings[] = {
 	CHOICE("counters", widths, counters),
 	CHOICE("nonlinear", nonlinears, nonlinear),
 	NUMBER("cpus", 1, CPUS_MAX, cpus),
+	CHOICE("accounting", accountings, accounting),
 };
 #define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
 

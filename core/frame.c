@@ -12,7 +12,9 @@
  * mem_map, which has a struct page per frame, lies in lowmem from boot on. How large the
  * design under test makes it is reported (lowmem_boot), but the zones are laid out for one and
  * the same size in all machines: which frames there are, and when a watermark is hit, must not
- * depend on the reverse map, or machines in lockstep would part.
+ * depend on the reverse map, or machines in lockstep would part. A machine of its own may want just
+ * that (accounting=competing): then mem_map has its true size, and so many of lowmem's free pages
+ * as slabs occupy are not to be had.
  */
 #include "internal.h"
 
@@ -66,6 +68,7 @@ static void zone_init(struct machine *machine, enum zone_id id, uint32_t start, 
 	zone->reserved = 0;
 	zone->touched = 0;
 	zone->nr_free = zone->npages;
+	zone->nr_slab = 0;
 	zone->nr_active = zone->nr_inactive = 0;
 	zone->scanned = 0;
 	TAILQ_INIT(&zone->free);
@@ -121,9 +124,11 @@ static void reserve_boot_memory(struct machine *machine, uint32_t frames)
 	enum zone_id id = zones[ZONE_NORMAL].npages ? ZONE_NORMAL : ZONE_DMA;
 	uint64_t kernel = (uint64_t)KERNEL_FRAMES * PAGE_SIZE;
 	uint64_t npages = frames >> machine->config.cluster;
+	bool competing = machine->config.accounting == ACCOUNTING_COMPETING;
+	uint32_t page_bytes = competing ? machine->rmap->page_bytes : MEM_MAP_BYTES;
 
 	zone_reserve(&zones[ZONE_DMA], pages_of(machine, kernel));
-	zone_reserve(&zones[id], pages_of(machine, npages * MEM_MAP_BYTES) +
+	zone_reserve(&zones[id], pages_of(machine, npages * page_bytes) +
 					 pages_of(machine, hash_bytes(frames)));
 	machine->lowmem_boot = kernel + hash_bytes(frames) + npages * machine->rmap->page_bytes;
 }
@@ -272,15 +277,23 @@ static uint32_t watermark(const struct zone *zone, enum effort effort)
 	}
 }
 
-static struct page *page_from_zones(struct machine *machine, enum zone_id max, enum effort effort)
+/* The highest zone up to MAX that has a page to spare. */
+static struct zone *zone_above(struct machine *machine, enum zone_id max, enum effort effort)
 {
 	for (uint32_t id = max + 1; id--;) {
 		struct zone *zone = &machine->zones[id];
 
-		if (zone->nr_free > watermark(zone, effort))
-			return take_page(machine, zone);
+		if (zone->nr_free - zone->nr_slab > watermark(zone, effort))
+			return zone;
 	}
 	return NULL;
+}
+
+static struct page *page_from_zones(struct machine *machine, enum zone_id max, enum effort effort)
+{
+	struct zone *zone = zone_above(machine, max, effort);
+
+	return zone ? take_page(machine, zone) : NULL;
 }
 
 /* Without kswapd, whoever finds memory low and can wait does its work. */
@@ -307,6 +320,45 @@ struct page *page_alloc(struct machine *machine, uint32_t gfp)
 	if (!page)
 		machine->last_op.alloc_failed = true;
 	return page;
+}
+
+static struct zone *zone_for_slab_slow(struct machine *machine, bool can_wait)
+{
+	if (machine->in_reclaim)
+		return zone_above(machine, ZONE_NORMAL, ABOVE_NOTHING);
+	if (!can_wait)
+		return zone_above(machine, ZONE_NORMAL, ABOVE_HALF_MIN);
+	shrink_caches(machine, ZONE_NORMAL, RECLAIM_BATCH);
+	return zone_above(machine, ZONE_NORMAL, ABOVE_MIN);
+}
+
+bool slab_page_get(struct machine *machine, bool can_wait)
+{
+	struct zone *zone = zone_above(machine, ZONE_NORMAL, ABOVE_LOW);
+
+	if (!zone)
+		zone = zone_for_slab_slow(machine, can_wait);
+	if (!zone)
+		return false;
+	zone->nr_slab++;
+	return true;
+}
+
+/* The DMA zone, which was the last to be asked, gets its pages back first. */
+void slab_page_put(struct machine *machine)
+{
+	struct zone *zone = machine->zones;
+
+	while (!zone->nr_slab)
+		zone++;
+	MM_ASSERT(zone->id <= ZONE_NORMAL);
+	zone->nr_slab--;
+	zone->scanned = 0;
+}
+
+uint32_t slab_pages(const struct machine *machine)
+{
+	return machine->zones[ZONE_DMA].nr_slab + machine->zones[ZONE_NORMAL].nr_slab;
 }
 
 /* ---- freeing -------------------------------------------------------------------------------- */

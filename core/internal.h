@@ -123,6 +123,8 @@ struct zone {
 	uint32_t npages, reserved;
 	uint32_t touched;
 	uint32_t nr_free; /* pages never touched + on the free list */
+	uint32_t
+		nr_slab; /* of these, those that slabs occupy, if they compete: nobody asks which */
 	uint32_t pages_min, pages_low, pages_high;
 	struct page_list free;
 	struct page_list active, inactive;
@@ -153,7 +155,12 @@ static inline void page_get(struct page *page)
 void page_put(struct machine *machine, struct page *page);
 /* The content of a frame, whose page has been allocated. */
 uint64_t *pfn_token(const struct machine *machine, uint32_t pfn);
-/* Pages in use in zone. */
+/* Pages of lowmem that slabs occupy, where they compete for it; one more (false: there is none, and
+ * if we CAN_WAIT, reclaim made none), one less. */
+uint32_t slab_pages(const struct machine *machine);
+bool slab_page_get(struct machine *machine, bool can_wait);
+void slab_page_put(struct machine *machine);
+/* Pages in use in zone, slabs aside. */
 uint32_t zone_used(const struct zone *zone);
 /* Page number k of those that ZONE has handed out, k < touched. */
 static inline struct page *zone_page(const struct zone *zone, uint32_t k)

@@ -234,6 +234,36 @@ void lowmem_note_peak(struct machine *machine)
 		machine->lowmem_peak = used;
 }
 
+/* Pages that slabs of so many bytes take away from lowmem. */
+static uint32_t pages_for_slabs(const struct machine *machine, uint64_t bytes)
+{
+	uint64_t page_bytes = (uint64_t)PAGE_SIZE << machine->config.cluster;
+
+	if (machine->config.accounting != ACCOUNTING_COMPETING)
+		return 0;
+	return (uint32_t)((bytes + page_bytes - 1) / page_bytes);
+}
+
+static void fit_slab_pages(struct machine *machine)
+{
+	while (slab_pages(machine) > pages_for_slabs(machine, machine->slab_bytes))
+		slab_page_put(machine);
+}
+
+/* There is room in lowmem for one more slab of CACHE. Reclaim may run, and give back others. */
+static bool reserve_slab(struct machine *machine, const struct kmem_cache *cache, bool can_wait)
+{
+	while (slab_pages(machine) <
+	       pages_for_slabs(machine, machine->slab_bytes + cache->slab_bytes)) {
+		if (slab_page_get(machine, can_wait))
+			continue;
+		fit_slab_pages(machine);
+		machine->last_op.alloc_failed = true;
+		return false;
+	}
+	return true;
+}
+
 static void slab_added(struct machine *machine, const struct kmem_cache *cache)
 {
 	machine->slab_bytes += cache->slab_bytes;
@@ -250,6 +280,7 @@ static void slab_gone(struct machine *machine, const struct kmem_cache *cache)
 	machine->slab_bytes -= cache->slab_bytes;
 	if (cache->meta)
 		machine->meta_bytes -= cache->slab_bytes;
+	fit_slab_pages(machine);
 }
 
 /* ---- the allocation oracle ----------------------------------------------------------------- */
@@ -311,20 +342,31 @@ static void add_chunk(struct machine *machine, struct kmem_cache *cache)
 	cache->nr_chunks = n + 1;
 }
 
-static void *take_object(struct machine *machine, struct kmem_cache *cache)
+/* Room for more objects in CACHE, which has none. Reclaim may free some of its own meanwhile. */
+static bool add_slab(struct machine *machine, struct kmem_cache *cache, bool can_wait)
+{
+	if (!reserve_slab(machine, cache, can_wait))
+		return false;
+	if (!cache->room) {
+		cache->room = cache->per_slab;
+		slab_added(machine, cache);
+	}
+	fit_slab_pages(machine);
+	return true;
+}
+
+static void *take_object(struct machine *machine, struct kmem_cache *cache, bool can_wait)
 {
 	void *object;
 
+	if (!cache->room && !add_slab(machine, cache, can_wait))
+		return NULL;
 	if (cache->nr_free) {
 		object = cache->free[--cache->nr_free];
 	} else {
 		if (cache->bump == cache->nr_chunks * KMEM_CHUNK)
 			add_chunk(machine, cache);
 		object = object_at(cache, cache->bump++);
-	}
-	if (!cache->room) {
-		cache->room = cache->per_slab;
-		slab_added(machine, cache);
 	}
 	cache->room--;
 	if (++cache->used > cache->peak)
@@ -336,12 +378,14 @@ static void *take_object(struct machine *machine, struct kmem_cache *cache)
 
 void *kmem_cache_alloc(struct machine *machine, struct kmem_cache *cache)
 {
-	return alloc_allowed(machine, cache->may_wait) ? take_object(machine, cache) : NULL;
+	return alloc_allowed(machine, cache->may_wait)
+		       ? take_object(machine, cache, cache->may_wait)
+		       : NULL;
 }
 
 void *rmap_cache_alloc(struct machine *machine, struct kmem_cache *cache)
 {
-	return meta_alloc_allowed(machine) ? take_object(machine, cache) : NULL;
+	return meta_alloc_allowed(machine) ? take_object(machine, cache, false) : NULL;
 }
 
 void kmem_cache_free(struct machine *machine, struct kmem_cache *cache, void *object)

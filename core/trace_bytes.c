@@ -957,10 +957,21 @@ static bool encode_cpus(const struct machine_config *config, uint32_t n, uint32_
 	return n == 0 && config->cpus != CPUS_OF_FIELDS;
 }
 
+static void decode_accounting(struct machine_config *config, uint32_t value)
+{
+	config->accounting = into_range(value, ACCOUNTING_APART, ACCOUNTING_COMPETING);
+}
+
+static bool encode_accounting(const struct machine_config *config, uint32_t n, uint32_t *value)
+{
+	*value = config->accounting;
+	return n == 0 && config->accounting != ACCOUNTING_APART;
+}
+
 static const struct extension extensions[] = {
 	{decode_area, encode_area},       {decode_counters, encode_counters},
 	{decode_cluster, encode_cluster}, {decode_nonlinear, encode_nonlinear},
-	{decode_cpus, encode_cpus},
+	{decode_cpus, encode_cpus},       {decode_accounting, encode_accounting},
 };
 #define NR_EXTENSIONS (sizeof(extensions) / sizeof(extensions[0]))
 

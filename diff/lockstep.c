@@ -87,11 +87,13 @@ void diff_destroy(struct diff *diff)
 void diff_begin(struct diff *diff, const struct machine_config *config)
 {
 	diff->config = *config;
-	/* Who is asked before the first refusal, and whether nonlinear mappings are searched for,
-	 * is the design's choice: side by side, ask all, and search. */
+	/* Who is asked before the first refusal, whether nonlinear mappings are searched for, and
+	 * how much memory is left, is the design's choice: side by side, ask all, search, and let
+	 * all have the same. */
 	if (diff->nr > 1) {
 		diff->config.stop_on_refusal = false;
 		diff->config.nonlinear = NONLINEAR_EXACT;
+		diff->config.accounting = ACCOUNTING_APART;
 	}
 	FOR_EACH_SUBJECT (diff, s) {
 		machine_reconfigure(s->machine, &diff->config);

@@ -39,7 +39,8 @@ static uint32_t bits(uint32_t value)
 	X(cluster)                                                                                 \
 	X(highpte)                                                                                 \
 	X(cacheline)                                                                               \
-	X(files) X(file_pages) X(pool) X(stop_on_refusal) X(counters) X(nonlinear) X(cpus)
+	X(files)                                                                                   \
+	X(file_pages) X(pool) X(stop_on_refusal) X(counters) X(nonlinear) X(cpus) X(accounting)
 #define SET(field)                                                                                 \
 	static bool set_##field(struct machine_config *config, const struct machine_config *plain) \
 	{                                                                                          \

@@ -92,7 +92,7 @@ static void every_setting_is_read(void **state)
 	struct machine_config config =
 		parse("32g-3:1 swap=64 highpte=0 cacheline=32 era=2.6.6 split=2:2 ram=2048 "
 		      "files=5 file_pages=17 pool=recycle stop_on_refusal=1 "
-		      "counters=tiny cluster=3 nonlinear=cluster cpus=5");
+		      "counters=tiny cluster=3 nonlinear=cluster cpus=5 accounting=competing");
 	const struct machine_config expected = {
 		.ram_mb = 2048,
 		.cpus = 5,
@@ -109,6 +109,7 @@ static void every_setting_is_read(void **state)
 		.stop_on_refusal = true,
 		.counters = COUNTERS_TINY,
 		.nonlinear = NONLINEAR_CLUSTER,
+		.accounting = ACCOUNTING_COMPETING,
 	};
 
 	assert_true(machine_config_equal(&config, &expected));

@@ -35,6 +35,16 @@ enum counters {
 	COUNTERS_TINY, /* 2 bits for a swap slot's map, 6 bits for a page's map count */
 };
 
+/* Whether what the reverse map takes of lowmem is missing there. */
+enum accounting {
+	/* No: it is counted, and all designs have the same memory. Frames are the same in lockstep.
+	 */
+	ACCOUNTING_APART,
+	/* Yes: mem_map is as large as the design makes it, slabs are taken from lowmem's free
+	 * pages, and whoever finds none left gets -ENOMEM. */
+	ACCOUNTING_COMPETING,
+};
+
 #define SWAP_AREAS_MAX    32        /* what a swap entry's type can tell apart */
 #define SWAP_PAGES_MAX    0xffffffu /* what its offset can, in a PAE entry */
 #define SWAP_PRIORITY_MAX 100
@@ -66,6 +76,7 @@ struct machine_config {
 	bool stop_on_refusal;
 	/* Without effect in lockstep: a cluster scan unmaps other pages than the one asked for. */
 	enum nonlinear nonlinear;
+	enum accounting accounting; /* competing: without effect in lockstep */
 };
 
 struct machine_preset {
