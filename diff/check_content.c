@@ -68,7 +68,7 @@ static bool check_memory(struct diff *diff, const struct subject *s)
 
 bool check_all_content(struct diff *diff)
 {
-	if (!diff->model)
+	if (!diff->model || !diff_wants(diff, CHECK_CONTENT))
 		return false;
 	diff->stats.check_count[CHECK_CONTENT]++;
 	FOR_EACH_SUBJECT (diff, s) {

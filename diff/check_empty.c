@@ -14,7 +14,7 @@ bool check_empty(struct diff *diff)
 
 		machine_shutdown(s->machine);
 		sentence = machine_leaks(s->machine, buf, sizeof(buf));
-		if (!sentence)
+		if (!sentence || !diff_wants(diff, CHECK_EMPTY))
 			continue;
 		slug(sentence, detail, sizeof(detail));
 		return find(diff, CHECK_EMPTY, s->name, "recount", detail, "%s: %s at the end",

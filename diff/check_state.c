@@ -12,6 +12,9 @@ static bool report(struct diff *diff, const struct subject *s, const char *sente
 	bool backend = strncmp(sentence, "rmap:", 5) == 0;
 	char detail[sizeof(diff->finding->detail)];
 
+	if (!diff_wants(diff, backend ? CHECK_STRUCTURE : CHECK_COUNTS))
+		return false;
+
 	slug(backend ? sentence + 5 : sentence, detail, sizeof(detail));
 	return find(diff, backend ? CHECK_STRUCTURE : CHECK_COUNTS, s->name, "recount", detail,
 		    "%s: %s", s->name, sentence);
@@ -29,8 +32,8 @@ bool check_state(struct diff *diff)
 					       : machine_recount_live(s->machine, buf, sizeof(buf));
 
 		diff->stats.recounts++;
-		if (sentence)
-			return report(diff, s, sentence);
+		if (sentence && report(diff, s, sentence))
+			return true;
 	}
 	return false;
 }

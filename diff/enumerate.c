@@ -42,6 +42,7 @@ struct enumeration {
 	uint64_t *count; /* by node: traces of the length before that end there */
 	uint64_t *next_count;
 	size_t nr_count, max_count;
+	bool stopped;
 };
 
 void enumerate_options_init(struct enumerate_options *options)
@@ -188,6 +189,10 @@ static int explore(struct enumeration *e, uint32_t from, uint16_t op, uint32_t *
 {
 	bool fresh;
 
+	if (e->options->trace_begins && e->options->trace_begins(e->options->arg)) {
+		e->stopped = true;
+		return 1;
+	}
 	compose(e, from, op);
 	level->ops += e->trace->nr_ops;
 	level->traces++;
@@ -326,7 +331,7 @@ int enumerate(const struct enumerate_options *options, struct trace *trace, stru
 	trace_clear(trace);
 	trace->config = options->config;
 	enumerate_ops(options, &e.ops);
-	found = search(&e);
+	found = search(&e) && !e.stopped;
 	diff_destroy(e.diff);
 	trace_release(&e.ops);
 	machine_state_release(&e.state);

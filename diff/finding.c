@@ -22,6 +22,31 @@ const char *diff_check_name(enum diff_check check)
 	return check_names[check];
 }
 
+/* The check whose name is the first N bytes of NAME, or NR_CHECKS. */
+static uint32_t check_called(const char *name, size_t n)
+{
+	uint32_t check = 0;
+
+	while (check < NR_CHECKS &&
+	       (strncmp(check_names[check], name, n) != 0 || check_names[check][n]))
+		check++;
+	return check;
+}
+
+bool diff_check_mask(const char *list, uint32_t *mask)
+{
+	while (*list) {
+		size_t n = strcspn(list, ",");
+		uint32_t check = check_called(list, n);
+
+		if (check == NR_CHECKS)
+			return false;
+		*mask |= 1u << check;
+		list += n + (list[n] == ',');
+	}
+	return true;
+}
+
 static const char *op_name_of(const struct finding *finding)
 {
 	return finding->op < NR_OPS ? op_info(finding->op)->name : "end";

@@ -211,6 +211,8 @@ bool results_equal(const struct result *a, const struct result *b);
 bool sets_equal(struct diff *diff, const struct subject *subject);
 bool ptes_equal(struct diff *diff, const struct subject *subject);
 /* Recompute everything. */
+/* CHECK is among those that are done. */
+bool diff_wants(const struct diff *diff, enum diff_check check);
 bool check_state(struct diff *diff);
 /* What is in memory now, page by page, against the model. */
 bool check_all_content(struct diff *diff);

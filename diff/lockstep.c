@@ -178,6 +178,16 @@ static check_fn *const op_checks[NR_CHECKS] = {
 	[CHECK_TLB] = check_tlb,
 };
 
+bool diff_wants(const struct diff *diff, enum diff_check check)
+{
+	return !(diff->options.without >> check & 1);
+}
+
+static bool check_finds(struct diff *diff, enum diff_check check)
+{
+	return op_checks[check] && diff_wants(diff, check) && op_checks[check](diff);
+}
+
 /* Everything is recomputed when op number K * check_every is behind us. */
 static bool recount(struct diff *diff, uint32_t first, uint32_t n)
 {
@@ -191,7 +201,7 @@ static bool recount(struct diff *diff, uint32_t first, uint32_t n)
 static bool judge(struct diff *diff)
 {
 	for (int i = 0; i < NR_CHECKS; i++) {
-		if (op_checks[i] && op_checks[i](diff))
+		if (check_finds(diff, (enum diff_check)i))
 			return true;
 	}
 	return recount(diff, diff->op_index, 1) || check_canary(diff);
@@ -248,11 +258,13 @@ static bool step_inside(struct diff *diff, uint32_t first)
 		follow(diff);
 		diff->results[order[i]] = diff->reference->result;
 		op_bind(&diff->op, &diff->reference->result, diff->regions);
-		if (check_results(diff) || check_model(diff) || check_content(diff))
+		if (check_finds(diff, CHECK_RESULT) || check_finds(diff, CHECK_MODEL) ||
+		    check_finds(diff, CHECK_CONTENT))
 			return true;
 	}
 	group_focus(diff, first, 0);
-	return check_unmapped(diff) || check_sets(diff) || check_ptes(diff) || check_tlb(diff) ||
+	return check_finds(diff, CHECK_UNMAPPED) || check_finds(diff, CHECK_SETS) ||
+	       check_finds(diff, CHECK_PTES) || check_finds(diff, CHECK_TLB) ||
 	       recount(diff, first, n) || check_canary(diff);
 }
 

@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "engine.h"
+#include "mutant.h"
 #include "plugin.h"
+#include "trial.h"
 
 #define FUZZ_OPS_MAX       64
 #define FUZZ_BRINGS_IN_MAX 1024u /* pages */
@@ -78,6 +80,48 @@ static void select_backends(struct diff_options *options, const char *list)
 	}
 }
 
+/* The trial under way, if there is one; in any case it has the mutant. */
+static struct trial *trial;
+
+static _Noreturn void bad_setting(const char *name, const char *value)
+{
+	fprintf(stderr, "%s: what is \"%s\"?\n", name, value);
+	exit(2);
+}
+
+/* RMAP_MUTANT=VMA-01: that bug. RMAP_TRIAL=FILE: count what becomes of it there. */
+static void select_mutant(struct diff_options *options)
+{
+	static struct trial nobodys;
+	const char *name = getenv("RMAP_MUTANT"), *path = getenv("RMAP_TRIAL");
+
+	if (!name)
+		return;
+	if (!MUTANTS_BUILT) {
+		fputs("RMAP_MUTANT: " MUTANTS_HOWTO "\n", stderr);
+		exit(2);
+	}
+	if (path)
+		trial = trial_open(path);
+	if (path && !trial)
+		bad_setting("RMAP_TRIAL", path);
+	if (!trial)
+		trial = &nobodys;
+	trial->mutant.active = mutant_find(name);
+	if (!trial->mutant.active)
+		bad_setting("RMAP_MUTANT", name);
+	mutant_options(options, &trial->mutant);
+}
+
+/* RMAP_WITHOUT=CHECK: that check is not done. */
+static void leave_out(struct diff_options *options)
+{
+	const char *name = getenv("RMAP_WITHOUT");
+
+	if (name && !diff_check_mask(name, &options->without))
+		bad_setting("RMAP_WITHOUT", name);
+}
+
 void target_options_init(struct diff_options *options)
 {
 	const char *list = getenv("RMAP_BACKENDS");
@@ -87,6 +131,8 @@ void target_options_init(struct diff_options *options)
 	options->check_every = FUZZ_OPS_MAX / 2;
 	if (list)
 		select_backends(options, list);
+	select_mutant(options);
+	leave_out(options);
 	if (counters)
 		options->feedback = feedback_create(counters);
 }
@@ -154,9 +200,15 @@ void target_decode(struct trace *trace, const uint8_t *data, size_t size)
 void target_run(struct diff *diff, const struct trace *trace)
 {
 	struct finding finding;
+	int shown;
 
 	engine_begin();
-	if (diff_run(diff, trace, &finding)) {
+	if (trial)
+		(void)trial_before(trial); /* the engine has a bound of its own */
+	shown = diff_run(diff, trace, &finding);
+	if (trial)
+		trial_after(trial, shown ? &finding : NULL);
+	if (shown) {
 		finding_print(&finding, trace, stderr);
 		fprintf(stderr, "DEDUP_TOKEN: %s\n", finding.signature);
 		found[finding.check]();

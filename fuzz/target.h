@@ -11,8 +11,9 @@
 /*
  * Options for a target: diff_options_init(), recounts half-way and at the end, the engine's state
  * feedback, and the backends that RMAP_BACKENDS="scan anon_vma" in the environment names, if any;
- * one with a "/" in it is a shared object (docs/plugin.md). Bad names end the process with
- * status 2.
+ * one with a "/" in it is a shared object (docs/plugin.md). RMAP_MUTANT switches a bug on,
+ * RMAP_TRIAL names a file that tells what became of it (trial.h), and RMAP_WITHOUT a check that is
+ * not done. Bad names end the process with status 2.
  */
 void target_options_init(struct diff_options *options);
 

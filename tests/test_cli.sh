@@ -230,6 +230,20 @@ else
 	says out "reached"
 	run 1 replay --mutant VMA-08 corpus/mutants/VMA-08.trace
 	run 0 replay --mutant VMA-08 corpus/mutants/VMA-01.trace
+	# Trials that are done are not done again.
+	run 0 mutants score -o "$work/score" --seeds 2 -n 200 -j 2 COW-10 AVC-04
+	says out "| COW-10 |"
+	says err "6 trials done, 0 were there"
+	cp "$work/score/trials.tsv" "$work/trials"
+	run 0 mutants score -o "$work/score" --seeds 2 -n 200 COW-10 AVC-04
+	says err "0 trials done, 6 were there"
+	cmp "$work/trials" "$work/score/trials.tsv" || failed=$((failed + 1))
+	run 2 mutants score -o "$work/score" --engines luck
+	run 2 mutants score -o "$work/score" --engines afl
+	run 2 mutants score -o "$work/score" --configs without-doubt
+	# What nobody looks at is not seen.
+	run 1 replay --mutant VMA-15 corpus/mutants/VMA-15.trace
+	run 0 replay --mutant VMA-15 --without counts corpus/mutants/VMA-15.trace
 fi
 
 echo "test_cli: $checks checks, $failed failed"

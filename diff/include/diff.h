@@ -37,6 +37,8 @@ enum diff_excuse {
 #undef EXCUSE
 
 const char *diff_check_name(enum diff_check check);
+/* Add the checks of "a,b,c" to MASK, a bit each. False: there is no such check. */
+bool diff_check_mask(const char *list, uint32_t *mask);
 const char *diff_excuse_name(enum diff_excuse excuse);
 const char *diff_excuse_reason(enum diff_excuse excuse);
 
@@ -72,6 +74,7 @@ struct diff_options {
 	uint32_t nr_backends;
 	bool model;           /* judge against the model too */
 	uint32_t check_every; /* full recount every k ops, and at the end; 0: only at the end */
+	uint32_t without;     /* a bit per check that is not done: what is it worth? */
 	uint32_t canary;      /* n > 0: pretend a disagreement at op n - 1 (tests the way out) */
 	struct coverage *coverage; /* coverage.h, for nr_backends subjects; NULL: not wanted */
 	struct feedback *feedback; /* feedback.h; NULL: not wanted */

@@ -36,6 +36,8 @@ struct enumerate_options {
 	bool every_trace;
 	/* Called after each level. Optional. */
 	void (*level_done)(const struct enumerate_level *level, void *arg);
+	/* Called before each trace. True: stop, as if nothing were left. Optional. */
+	bool (*trace_begins)(void *arg);
 	void *arg;
 };
 

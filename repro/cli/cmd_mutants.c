@@ -5,6 +5,7 @@
  *   show ID          one row, and the trace that triggers it
  *   run ID TRACE...  run traces with it on: reached, triggered, found?
  *   verify [ID...]   every hand-written trace finds its mutant, and nothing without it
+ *   score [ID...]    how soon engines find them: trials, tables, curves (mutants_score.c)
  */
 #include <argp.h>
 #include <errno.h>
@@ -14,11 +15,22 @@
 #include <unistd.h>
 
 #include "mutant.h"
+#include "mutants_score.h"
 #include "options.h"
 
 #define TRIGGERS "corpus/mutants"
 
-enum { KEY_JSON = 256, KEY_DIRECTORY };
+enum {
+	KEY_JSON = 256,
+	KEY_DIRECTORY,
+	KEY_ENGINES,
+	KEY_CONFIGS,
+	KEY_SEEDS,
+	KEY_EXECUTIONS,
+	KEY_LIBFUZZER,
+	KEY_AFL,
+	KEY_AFL_MUTATOR
+};
 
 struct arguments {
 	struct cli_lockstep lockstep;
@@ -26,14 +38,114 @@ struct arguments {
 	bool json;
 	char **words; /* what to do, and with what */
 	int nr;
+	struct score_arguments score;
 };
 
 static const struct argp_option options[] = {
 	{"json", KEY_JSON, NULL, 0, "print results as JSON", 0},
 	{"triggers", KEY_DIRECTORY, "DIR", 0,
 	 "where the hand-written traces are (default " TRIGGERS ")", 0},
+	{NULL, 0, NULL, 0, "score:", 1},
+	{"out", 'o', "DIR", 0, "where results go, and are found again (default score)", 1},
+	{"engines", KEY_ENGINES, "A,B,...", 0,
+	 "of run, enumerate, libfuzzer, afl (default run,enumerate)", 1},
+	{"configs", KEY_CONFIGS, "A,B,...", 0,
+	 "of full, no-feedback, no-mutator, without-CHECK (default full)", 1},
+	{"seeds", KEY_SEEDS, "N", 0, "trials of each mutant by each engine (default 3)", 1},
+	{"executions", 'n', "N", 0, "a trial's bound (default 20000)", 1},
+	{"jobs", 'j', "N", 0, "trials at a time (default 1)", 1},
+	{"libfuzzer", KEY_LIBFUZZER, "FILE", 0, "fuzz_lockstep with libFuzzer and mutants", 1},
+	{"afl", KEY_AFL, "FILE", 0, "fuzz_lockstep with AFL++ and mutants", 1},
+	{"afl-mutator", KEY_AFL_MUTATOR, "FILE", 0, "librmapfuzz_afl.so", 1},
 	{0},
 };
+
+/* ARG, which is cut up, at its commas. */
+static uint32_t words_of(struct argp_state *state, char *arg, const char **words)
+{
+	uint32_t n = 0;
+	char *save = NULL;
+
+	for (char *word = strtok_r(arg, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+		if (n == SCORE_WORDS_MAX || strlen(word) >= SCORE_NAME_MAX)
+			argp_error(state, "\"%s\" is too much", word);
+		words[n++] = word;
+	}
+	return n;
+}
+
+static void check_engines(struct argp_state *state, const struct score_arguments *score)
+{
+	static const char *const known[] = {"run", "enumerate", "libfuzzer", "afl"};
+
+	for (uint32_t i = 0; i < score->nr_engines; i++) {
+		size_t k = 0;
+
+		while (k < 4 && strcmp(known[k], score->engines[i]) != 0)
+			k++;
+		if (k == 4)
+			argp_error(state, "there is no engine \"%s\"", score->engines[i]);
+		if ((k == 2 && !score->libfuzzer) || (k == 3 && !score->afl))
+			argp_error(state, "which program is it? --%s FILE", known[k]);
+	}
+}
+
+static void check_configs(struct argp_state *state, const struct score_arguments *score)
+{
+	for (uint32_t i = 0; i < score->nr_configs; i++) {
+		const char *config = score->configs[i];
+		uint32_t mask = 0;
+
+		if (strcmp(config, "full") != 0 && strcmp(config, "no-feedback") != 0 &&
+		    strcmp(config, "no-mutator") != 0 &&
+		    (strncmp(config, "without-", 8) != 0 || !diff_check_mask(config + 8, &mask)))
+			argp_error(state, "there is no configuration \"%s\"", config);
+	}
+}
+
+static error_t parse_score(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	struct score_arguments *score = &arguments->score;
+
+	switch (key) {
+	case 'o':
+		score->directory = arg;
+		return 0;
+	case KEY_ENGINES:
+		score->nr_engines = words_of(state, arg, score->engines);
+		return 0;
+	case KEY_CONFIGS:
+		score->nr_configs = words_of(state, arg, score->configs);
+		return 0;
+	case KEY_SEEDS:
+		score->seeds = cli_number(state, "--seeds", arg, UINT32_MAX);
+		return 0;
+	case 'n':
+		score->executions = cli_number(state, "--executions", arg, UINT32_MAX);
+		return 0;
+	case 'j':
+		score->jobs = (uint32_t)cli_number(state, "--jobs", arg, 256);
+		return 0;
+	case KEY_LIBFUZZER:
+		score->libfuzzer = arg;
+		return 0;
+	case KEY_AFL:
+		score->afl = arg;
+		return 0;
+	case KEY_AFL_MUTATOR:
+		score->afl_mutator = arg;
+		return 0;
+	case ARGP_KEY_SUCCESS:
+		if (!score->jobs)
+			score->jobs = 1;
+		check_engines(state, score);
+		check_configs(state, score);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -54,10 +166,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		arguments->nr = state->argc - state->next;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "list, show, run or verify?");
+		argp_error(state, "list, show, run, verify or score?");
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_score(key, arg, state);
 	}
 }
 
@@ -372,10 +484,34 @@ static int verify_all(struct arguments *arguments)
 	return with_session(arguments, MUTANT_NONE, verify);
 }
 
+/* Of all, or of those that are named. */
+static int score_them(struct arguments *arguments)
+{
+	struct score_arguments *score = &arguments->score;
+
+	if (!MUTANTS_BUILT)
+		return cli_error(CLI_USAGE, MUTANTS_HOWTO);
+	for (int i = MUTANT_NONE + 1; i < NR_MUTANTS && !arguments->nr; i++)
+		score->mutants[score->nr_mutants++] = (enum mutant)i;
+	while (arguments->nr && score->nr_mutants < NR_MUTANTS) {
+		enum mutant mutant = take_mutant(arguments);
+
+		if (!mutant)
+			return CLI_USAGE;
+		score->mutants[score->nr_mutants++] = mutant;
+	}
+	score->options = arguments->lockstep.diff;
+	return mutants_score(score);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct arguments *arguments);
-} commands[] = {{"list", list}, {"show", show}, {"run", run}, {"verify", verify_all}};
+} commands[] = {{"list", list},
+		{"show", show},
+		{"run", run},
+		{"verify", verify_all},
+		{"score", score_them}};
 
 int cmd_mutants(int argc, char **argv)
 {
@@ -384,13 +520,22 @@ int cmd_mutants(int argc, char **argv)
 		.options = options,
 		.parser = parse_option,
 		.children = children,
-		.args_doc = "list\nshow ID\nrun ID [FILE|DIRECTORY...]\nverify [ID...]",
+		.args_doc =
+			"list\nshow ID\nrun ID [FILE|DIRECTORY...]\nverify [ID...]\nscore [ID...]",
 		.doc = "Bugs that real kernels had, switched on one at a time, and whether they "
 		       "are "
 		       "found. run takes the hand-written trace if none is named; status 1: "
 		       "found. verify: every hand-written trace finds its mutant and nothing "
-		       "else; status 1: not so."};
-	struct arguments arguments = {.directory = TRIGGERS};
+		       "else; status 1: not so. score: how soon engines find them."};
+	struct arguments arguments = {.directory = TRIGGERS,
+				      .score = {.directory = "score",
+						.engines = {"run", "enumerate"},
+						.nr_engines = 2,
+						.configs = {"full"},
+						.nr_configs = 1,
+						.seeds = 3,
+						.executions = 20000,
+						.jobs = 1}};
 
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -400,6 +545,6 @@ int cmd_mutants(int argc, char **argv)
 			return commands[i].run(&arguments);
 		}
 	}
-	return cli_error(CLI_USAGE, "mutants: list, show, run or verify, not \"%s\"",
+	return cli_error(CLI_USAGE, "mutants: list, show, run, verify or score, not \"%s\"",
 			 arguments.words[0]);
 }

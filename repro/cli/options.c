@@ -16,7 +16,7 @@
 #include "mutant.h"
 #include "plugin.h"
 
-enum { KEY_BACKEND = 1024, KEY_MUTANT, KEY_EVERY, KEY_CANARY, KEY_MACHINE };
+enum { KEY_BACKEND = 1024, KEY_MUTANT, KEY_WITHOUT, KEY_EVERY, KEY_CANARY, KEY_MACHINE };
 
 uint64_t cli_number(struct argp_state *state, const char *what, const char *arg, uint64_t max)
 {
@@ -38,6 +38,7 @@ static const struct argp_option backend_options[] = {
 	 "only this reverse map and others so named; a shared object (a name with a \"/\" in it) "
 	 "joins those that are chosen, or all",
 	 0},
+	{"without", KEY_WITHOUT, "A,B,...", 0, "without these checks (docs/oracle.md)", 0},
 	{"mutant", KEY_MUTANT, "ID", 0, "with this bug in all machines (rmapfuzz mutants list)", 0},
 	{0},
 };
@@ -120,6 +121,10 @@ static error_t parse_backends(int key, char *arg, struct argp_state *state)
 		else
 			name_backend(state, lockstep, arg);
 		return 0;
+	case KEY_WITHOUT:
+		if (!diff_check_mask(arg, &lockstep->diff.without))
+			argp_error(state, "there is no check \"%s\"", arg);
+		return 0;
 	case KEY_MUTANT:
 		name_mutant(state, lockstep, arg);
 		return 0;
@@ -178,6 +183,11 @@ void cli_lockstep_print(const struct cli_lockstep *lockstep, FILE *out)
 		fprintf(out, "%s%s", i ? "," : " --backends ", diff->backends[i]->name);
 	for (uint32_t i = 0; i < lockstep->nr_plugins; i++)
 		fprintf(out, " --backend %s", lockstep->plugins[i]);
+	for (int i = 0, n = 0; i < NR_CHECKS; i++) {
+		if (diff->without >> i & 1)
+			fprintf(out, "%s%s", n++ ? "," : " --without ",
+				diff_check_name((enum diff_check)i));
+	}
 	if (lockstep->mutant.active)
 		fprintf(out, " --mutant %s", mutant_table[lockstep->mutant.active].name);
 	if (diff->check_every != CLI_CHECK_EVERY)
@@ -189,7 +199,8 @@ void cli_lockstep_print(const struct cli_lockstep *lockstep, FILE *out)
 static bool is_default(const struct cli_lockstep *lockstep)
 {
 	return !lockstep->some_backends && !lockstep->nr_plugins && !lockstep->mutant.active &&
-	       !lockstep->diff.canary && lockstep->diff.check_every == CLI_CHECK_EVERY;
+	       !lockstep->diff.without && !lockstep->diff.canary &&
+	       lockstep->diff.check_every == CLI_CHECK_EVERY;
 }
 
 void cli_lockstep_note(const struct cli_lockstep *lockstep, FILE *out)
