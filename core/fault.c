@@ -181,6 +181,13 @@ static int do_no_page(const struct fault *f)
 	preempt(f->machine, FAULT_AFTER_LOOKUP);
 	if (f->write && !(f->vma->flags & VM_SHARED))
 		return map_private_copy(f, page, truncations);
+	if (MUTANT_IF(f->machine, TRN_01,
+		      f->vma->file->truncate_count != truncations &&
+			      f->vma->file->kind == FILE_DISK) ||
+	    MUTANT_IF(f->machine, TRN_03,
+		      f->vma->file->truncate_count != truncations &&
+			      f->vma->file->kind == FILE_SHMEM))
+		truncations = f->vma->file->truncate_count;
 	if (f->vma->file->truncate_count != truncations || ptep_get(f->pte) != f->entry) {
 		page_put(f->machine, page);
 		return FAULT_RETRY;

@@ -143,6 +143,10 @@ static int dup_vma(struct machine *machine, struct vma *parent, struct mm *mm)
 	child->mm = mm;
 	child->rmap = NULL;
 	child->flags &= ~VM_LOCKED;
+	/* As if the list had it before its parent: whoever goes through it is done with it. */
+	if (MUTANT_IF(machine, FORK_05,
+		      child->file && child->truncate_count != child->file->truncate_count))
+		child->truncate_count = child->file->truncate_count;
 	if (machine->rmap->vma_fork && machine->rmap->vma_fork(machine, parent, child)) {
 		kobj_free(machine, VMA, child);
 		return -ENOMEM;
@@ -187,6 +191,8 @@ static struct mm *dup_mm(struct machine *machine, struct mm *parent, uint32_t id
 	if (MUTANT_IF(machine, SEED_07, mm->rss))
 		forget_entries(machine, mm);
 	mm->users = 0;
+	if (MUTANT_IF(machine, FORK_11, !mm->first))
+		vma_account(machine, mm, mm->first->flags, 0);
 	mm_destroy(machine, mm);
 	return NULL;
 }

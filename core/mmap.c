@@ -321,7 +321,8 @@ int op_brk(struct machine *machine, struct mm *mm, const struct op *op, struct r
 	int err = 0;
 
 	result->value = mm->brk * PAGE_SIZE;
-	if (want < mm->start_brk || want > task_pages(machine))
+	if (want < mm->start_brk ||
+	    (want > task_pages(machine) && !MUTANT_IF(machine, VMA_20, true)))
 		return -ENOMEM;
 	if (want < mm->brk) {
 		err = do_munmap(machine, mm, want, mm->brk - want);

@@ -59,6 +59,7 @@ static int mprotect_fixup(struct machine *machine, struct vma *vma, struct vma *
 {
 	struct mm *mm = vma->mm;
 	struct vma *merged, *area = vma;
+	bool changed; /* whether it is charged */
 	int err;
 
 	if (flags == vma->flags) {
@@ -71,11 +72,14 @@ static int mprotect_fixup(struct machine *machine, struct vma *vma, struct vma *
 	    !(vma->flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE)))
 		flags |= VM_ACCOUNT;
 	/* An area that takes over the piece counts it under the new flags. */
-	if ((flags ^ vma->flags) & VM_ACCOUNT) {
+	changed = (flags ^ vma->flags) & VM_ACCOUNT;
+	if (changed) {
 		vma_account(machine, mm, vma->flags, -(int32_t)(last - first));
 		vma_account(machine, mm, flags, (int32_t)(last - first));
 	}
 	merged = merge_piece(machine, vma, *prev, first, last, flags);
+	if (merged && MUTANT_IF(machine, VMA_14, changed)) /* it has the new flags by now */
+		machine->committed_as += flags & VM_ACCOUNT ? first - last : last - first;
 	if (merged) {
 		*prev = vma = merged;
 	} else {
@@ -102,7 +106,7 @@ static int mprotect_fixup(struct machine *machine, struct vma *vma, struct vma *
 	return 0;
 
 fail:
-	if ((flags ^ vma->flags) & VM_ACCOUNT) {
+	if (changed) {
 		vma_account(machine, mm, flags, -(int32_t)(last - first));
 		vma_account(machine, mm, vma->flags, (int32_t)(last - first));
 	}

@@ -69,7 +69,8 @@ static uint32_t move_page_tables(struct machine *machine, struct vma *old, uint3
 		if (pte_none(entry))
 			continue;
 		pte_get_and_clear(machine, src);
-		flush_tlb_page(machine, old->mm, vpn);
+		if (!MUTANT_IF(machine, MRE_18, machine->waiting || machine->op->reclaim_nth))
+			flush_tlb_page(machine, old->mm, vpn);
 		pte_set(machine, dst, entry);
 	}
 	return n;
@@ -134,6 +135,8 @@ static struct vma *copy_vma(struct machine *machine, struct vma **source,
 		new->start = request->new_addr;
 		new->end = end;
 		new->pgoff = pgoff;
+		if (MUTANT_IF(machine, MRE_14, (vma->flags & (VM_SHARED | VM_WRITE)) == VM_SHARED))
+			new->flags &= ~VM_SHARED;
 	}
 	return new;
 }
@@ -152,7 +155,7 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 	struct mm *mm = vma->mm;
 	uint32_t flags = vma->flags, map_count = mm->map_count, moved;
 	struct vma *new, place;
-	bool merged, late;
+	bool merged, late, gone;
 
 	if (map_count >= MAX_MAP_COUNT - 3)
 		return -ENOMEM;
@@ -199,6 +202,8 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 		return move_failed(machine, mm, request);
 	}
 	preempt(machine, MREMAP_AFTER_MOVE);
+	if (MUTANT_ON(machine, MRE_18))
+		flush_tlb_range(machine, mm, request->addr, request->addr + request->old_len);
 	*where = request->new_addr;
 	if (request->dontunmap) {
 		if (flags & VM_LOCKED) {
@@ -211,10 +216,14 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 			vma->next->flags |= VM_ACCOUNT;
 		return 0;
 	}
+	gone = MUTANT_IF(machine, MRE_10, request->old_len == vma->end - vma->start);
 	if (do_munmap(machine, mm, request->addr, request->old_len)) {
 		/* The old pages stay mapped, and counted. */
 		if (MUTANT_IF(machine, MRE_23, flags & VM_ACCOUNT))
 			machine->committed_as -= request->old_len;
+	} else if (gone) {
+		vma_account(machine, mm, flags, -(int32_t)request->new_len);
+		vma_account(machine, mm, vma->flags, (int32_t)request->new_len);
 	} else if (MUTANT_IF(machine, MRE_27, flags & VM_ACCOUNT)) {
 		machine->committed_as += request->old_len;
 	}
@@ -227,7 +236,9 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 /* Grow in place if the old range ends its area and there is room behind. */
 static bool grow_in_place(struct machine *machine, struct vma *vma, const struct request *request)
 {
-	uint32_t limit = vma->next ? vma->next->start : task_pages(machine);
+	uint32_t limit = vma->next                          ? vma->next->start
+			 : MUTANT_IF(machine, MRE_16, true) ? VPN_LIMIT
+							    : task_pages(machine);
 	uint32_t end = request->addr + request->new_len, old_end = vma->end;
 
 	if (request->old_len != vma->end - request->addr ||

@@ -156,6 +156,8 @@ int do_file_page(struct machine *machine, struct vma *vma, uint32_t vpn, struct 
 		return err;
 	mark_page_accessed(machine, page);
 	preempt(machine, FAULT_AFTER_LOOKUP);
+	if (MUTANT_IF(machine, TRN_02, file->truncate_count != truncations))
+		truncations = file->truncate_count;
 	if (file->truncate_count == truncations && ptep_get(pte) == pte_mk_file(index)) {
 		err = install_page(machine, vma, vpn, page, sub_of(machine, index));
 		if (!err)

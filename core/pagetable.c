@@ -284,15 +284,15 @@ static struct pte_table *next_table(const struct mm *mm, uint32_t *vpn, uint32_t
 /* Mutants for which TABLE is empty. */
 static bool tables_go_anyway(struct machine *machine, const struct pte_table *table)
 {
-	bool present = false;
-
 	if (MUTANT_IF(machine, PGT_03, true) || MUTANT_IF(machine, PGT_04, true))
 		return true;
 	if (!MUTANT_ON(machine, SEED_20))
 		return false;
-	for (uint32_t slot = 0; (slot = next_live(table->live, slot)) < PTE_ENTRIES; slot++)
-		present |= pte_present(pte_load(&table->entry[slot]));
-	return MUTANT_IF(machine, SEED_20, !present);
+	for (uint32_t slot = 0; (slot = next_live(table->live, slot)) < PTE_ENTRIES; slot++) {
+		if (pte_present(pte_load(&table->entry[slot])))
+			return false;
+	}
+	return MUTANT_IF(machine, SEED_20, true);
 }
 
 void free_pgtables(struct machine *machine, struct mm *mm, uint32_t first, uint32_t last)

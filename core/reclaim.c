@@ -195,7 +195,7 @@ int try_to_unmap(struct machine *machine, struct page *page)
 
 	MM_ASSERT(!(page->flags & PG_RESERVED));
 	MM_ASSERT((page->flags & PG_SWAPCACHE) || page->mapping);
-	if (page->mapcount)
+	if (page->mapcount || MUTANT_ON(machine, AVC_09))
 		page_walk(machine, page, WALK_UNMAP, unmap_one, &refused);
 	if (page->mapcount && !refused && machine->left_to_clusters)
 		nonlinear_unmap_clusters(machine, page);
@@ -253,7 +253,7 @@ static enum verdict shrink_page(struct machine *machine, struct page *page)
 	if (referenced && page_mapping_inuse(page))
 		return PAGE_ACTIVATE;
 	if ((page->flags & (PG_ANON | PG_SWAPCACHE)) == PG_ANON) {
-		if (!page->mapcount)
+		if (!page->mapcount && !MUTANT_ON(machine, AVC_09))
 			return PAGE_KEEP; /* a fault is at work on it */
 		if (!add_to_swap(machine, page))
 			return PAGE_ACTIVATE;

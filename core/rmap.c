@@ -191,7 +191,11 @@ static enum rmap_answer visit_one(struct machine *machine, struct page *page, st
 		mm->rss--;
 		machine->unmaps++;
 	}
-	preempt(machine, WALK_BETWEEN, .page = page, .i_mmap = page->mapping, .rmap = true);
+	if (MUTANT_IF(machine, MRE_20, machine->waiting && (page->flags & PG_ANON)) ||
+	    MUTANT_IF(machine, PRI_03, machine->waiting && page->mapping))
+		preempt(machine, WALK_BETWEEN);
+	else
+		preempt(machine, WALK_BETWEEN, .page = page, .i_mmap = page->mapping, .rmap = true);
 	return answer;
 }
 

@@ -230,7 +230,10 @@ void vma_set_bounds(struct machine *machine, struct vma *vma, uint32_t start, ui
 	file_side_remove(machine, vma);
 	vma->start = start;
 	vma->end = end;
-	preempt(machine, SPLIT_BETWEEN, .ptl = vma->mm, .i_mmap = vma->file, .rmap = true);
+	if (MUTANT_IF(machine, VMA_11, machine->waiting && vma->file))
+		preempt(machine, SPLIT_BETWEEN);
+	else
+		preempt(machine, SPLIT_BETWEEN, .ptl = vma->mm, .i_mmap = vma->file, .rmap = true);
 	vma->pgoff = pgoff;
 	file_side_insert(machine, vma, NULL);
 	if (machine->rmap->vma_attach)
@@ -293,6 +296,8 @@ int vma_split(struct machine *machine, struct vma *vma, uint32_t vpn, bool new_b
 		vma_set_bounds(machine, vma, vpn, vma->end, vma->pgoff);
 	else
 		set_start(machine, vma, vpn);
+	if (MUTANT_IF(machine, PRI_04, machine->waiting))
+		preempt(machine, SPLIT_BETWEEN);
 	vma_insert(machine, part, NULL);
 	return 0;
 }
@@ -329,7 +334,8 @@ bool vmas_mergeable(const struct machine *machine, const struct vma *a, const st
 	if (!boundary_is_free(machine, a->flags, a->pgoff + (a->end - a->start)) ||
 	    !boundary_is_free(machine, b->flags, b->pgoff))
 		return false;
-	return !rmap->can_merge || rmap->can_merge(a, b);
+	return !rmap->can_merge || rmap->can_merge(a, b) ||
+	       MUTANT_IF(machine, VMA_09, !a->rmap != !b->rmap);
 }
 
 /* A truncation that is under way is done with only one of them: it looks again. */

@@ -290,6 +290,11 @@ static int adopt(struct machine *machine, struct vma *to, const struct vma *from
 		MM_ASSERT(!own(from) || own(to) == own(from));
 		return 0;
 	}
+	/* Who takes its place, and whose links are cloned, are two. */
+	if (MUTANT_IF(machine, VMA_09, !is_singular(from))) {
+		TAILQ_INIT(&to->rmap_chain);
+		return own_add(machine, to, own(from), NULL);
+	}
 	return clone_links(machine, to, from, false);
 }
 
@@ -411,7 +416,7 @@ static void walk_anon(struct machine *machine, struct page *page, rmap_visit_fn 
 	struct chain_walk walk = {machine, page, {visit, arg, page->mapcount}};
 	uint32_t first = page->rmap_index, last = first + machine_sub_pages(machine) - 1;
 
-	if (page->mapcount)
+	if (page->mapcount || MUTANT_IF(machine, AVC_09, true))
 		interval_find(&anon->areas, first, last, machine_counters(machine), look_into,
 			      &walk);
 	if (!page->mapcount)
