@@ -121,26 +121,93 @@ static uint32_t popcount(const uint64_t live[8])
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < 8; i++)
-		n += (uint32_t)__builtin_popcountll(live[i]);
+		n += live[i] ? (uint32_t)__builtin_popcountll(live[i]) : 0;
 	return n;
 }
 
-static uint32_t entries_in_use(const struct pte_words entry[512])
+#define GROUP  64u /* slots that a word of live bits is about */
+#define GROUPS (PTE_ENTRIES / GROUP)
+_Static_assert(PTE_ENTRIES == PMD_ENTRIES, "tables of both levels have as many slots");
+
+/* SIZE bytes are zero: the first word is, and each is what is before it. */
+static bool is_zero(const void *bytes, size_t size)
+{
+	uint64_t first;
+
+	memcpy(&first, bytes, sizeof(first));
+	return !first && !memcmp(bytes, (const char *)bytes + sizeof(first), size - sizeof(first));
+}
+
+/* How many groups from GROUP on have nothing live. */
+static uint32_t idle_groups(const uint64_t live[GROUPS], uint32_t group)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < 512; i++)
-		n += (entry[i].low | entry[i].high) != 0;
+	while (group + n < GROUPS && !live[group + n])
+		n++;
 	return n;
 }
 
-static uint32_t links_in_use(const struct pte_table *table)
+/* Is slot I of a group, which is in USE or not, marked rightly in the word of LIVE bits? */
+static bool marked(uint64_t live, uint32_t i, bool use)
 {
-	uint32_t n = 0;
+	return use == (live >> i & 1);
+}
 
-	for (uint32_t i = 0; i < PTE_ENTRIES; i++)
-		n += (table->next[i] != 0) + (table->prev[i] != 0);
-	return n;
+/* Entries are in use where they are live, and nowhere else. */
+static bool check_words(const struct pte_words *entry, const uint64_t live[GROUPS])
+{
+	uint32_t idle;
+
+	for (uint32_t group = 0; group < GROUPS; group += idle + 1) {
+		const struct pte_words *e = &entry[group * GROUP];
+
+		idle = idle_groups(live, group);
+		if (idle && !is_zero(e, idle * GROUP * sizeof(*e)))
+			return false;
+		e += idle * GROUP;
+		for (uint32_t i = 0; group + idle < GROUPS && i < GROUP; i++) {
+			if (!marked(live[group + idle], i, e[i].low | e[i].high))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* None but live entries have links of the census. */
+static bool check_links(const uint32_t *link, const uint64_t live[GROUPS])
+{
+	uint32_t idle;
+
+	for (uint32_t group = 0; group < GROUPS; group += idle + 1) {
+		const uint32_t *l = &link[group * GROUP];
+
+		idle = idle_groups(live, group);
+		if (idle && !is_zero(l, idle * GROUP * sizeof(*l)))
+			return false;
+		l += idle * GROUP;
+		for (uint32_t i = 0; group + idle < GROUPS && i < GROUP; i++) {
+			if (l[i] && !marked(live[group + idle], i, true))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Tables are known where there are entries, and nowhere else. */
+static bool check_shortcuts(struct pte_table *const *table, const uint64_t live[GROUPS])
+{
+	for (uint32_t group = 0; group < GROUPS; group++) {
+		struct pte_table *const *t = &table[group * GROUP];
+
+		if (!live[group] && is_zero(t, GROUP * sizeof(*t)))
+			continue;
+		for (uint32_t i = 0; i < GROUP; i++) {
+			if (!marked(live[group], i, t[i] != NULL))
+				return false;
+		}
+	}
+	return true;
 }
 
 static bool bad_table(struct recount *r, const struct pte_table *table, const char *what)
@@ -148,33 +215,33 @@ static bool bad_table(struct recount *r, const struct pte_table *table, const ch
 	return recount_wrong(r, "mm %u: page table of 0x%x %s", table->mm->id, table->vpn, what);
 }
 
-/*
- * Every live entry is checked by itself; that no other word is in use follows from the numbers
- * of words in use. AT moves along.
- */
+/* Nothing is in use but what is marked live. */
+static bool check_rest(struct recount *r, const struct pte_table *table)
+{
+	if (!check_words(table->entry, table->live))
+		return bad_table(r, table, "has a wrong number of live entries");
+	return (check_links(table->next, table->live) && check_links(table->prev, table->live)) ||
+	       bad_table(r, table, "has census links without an entry");
+}
+
+/* Every live entry is checked by itself. AT moves along. */
 static bool check_entries(struct recount *r, const struct pte_table *table, struct place *at,
 			  uint32_t *rss)
 {
-	uint32_t links = 0;
-
-	for (uint32_t word = 0; word < PTE_ENTRIES / 64; word++) {
+	for (uint32_t word = 0; word < PTE_ENTRIES / GROUP; word++) {
 		for (uint64_t live = table->live[word]; live; live &= live - 1) {
-			uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(live);
+			uint32_t slot = word * GROUP + (uint32_t)__builtin_ctzll(live);
 
 			at->vpn = table->vpn + slot;
 			while (at->vma && at->vma->end <= at->vpn)
 				at->vma = at->vma->next;
 			if (!check_entry(r, at, pte_load(&table->entry[slot]), rss))
 				return false;
-			links += (table->next[slot] != 0) + (table->prev[slot] != 0);
 		}
 	}
-	if (table->nr_live != popcount(table->live) ||
-	    (r->deep && table->nr_live != entries_in_use(table->entry)))
+	if (table->nr_live != popcount(table->live))
 		return bad_table(r, table, "has a wrong number of live entries");
-	if (r->deep && links != links_in_use(table))
-		return bad_table(r, table, "has census links without an entry");
-	return true;
+	return !r->deep || check_rest(r, table);
 }
 
 static bool check_table_page(const struct page *page, uint32_t flags, const void *table)
@@ -200,13 +267,13 @@ static bool check_table(struct recount *r, const struct mm *mm, const struct pmd
 	return check_entries(r, table, at, rss);
 }
 
-static uint32_t shortcuts_in_use(const struct pmd_table *pmd)
+static bool check_rest_of_pmd(const struct pmd_table *pmd)
 {
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < PMD_ENTRIES; i++)
-		n += pmd->table[i] != NULL;
-	return n;
+	/* Most of them map nothing at all. */
+	if (!pmd->nr_live)
+		return is_zero(pmd->entry, sizeof(pmd->entry)) &&
+		       is_zero(pmd->table, sizeof(pmd->table));
+	return check_words(pmd->entry, pmd->live) && check_shortcuts(pmd->table, pmd->live);
 }
 
 static bool check_pmd(struct recount *r, const struct mm *mm, uint32_t pgd_slot, struct place *at,
@@ -219,9 +286,7 @@ static bool check_pmd(struct recount *r, const struct mm *mm, uint32_t pgd_slot,
 				     pgd_slot);
 	if (pte_load(&mm->pgd->entry[pgd_slot]) != pte_mk(pmd->page->pfn, PTE_P))
 		return recount_wrong(r, "mm %u: PGD entry %u points elsewhere", mm->id, pgd_slot);
-	if (pmd->nr_live != popcount(pmd->live) ||
-	    (r->deep &&
-	     (pmd->nr_live != entries_in_use(pmd->entry) || pmd->nr_live != shortcuts_in_use(pmd))))
+	if (pmd->nr_live != popcount(pmd->live) || (r->deep && !check_rest_of_pmd(pmd)))
 		return recount_wrong(r, "mm %u: PMD %u has a wrong number of tables", mm->id,
 				     pgd_slot);
 	r->pmd_tables++;
