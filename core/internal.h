@@ -603,8 +603,10 @@ struct machine {
 	uint32_t nr_tables, max_tables;
 	uint32_t *free_tables; /* ids, LIFO; a free table is all zero but for its id */
 	uint32_t nr_free_tables;
-	struct pmd_table **pmd_pool; /* free ones, LIFO, all zero */
+	struct pmd_table **pmd_pool; /* free ones, LIFO */
 	uint32_t nr_pmd_pool, nr_pmds, max_pmd_pool;
+	struct pmd_words **pmd_words; /* free ones, LIFO, all zero */
+	uint32_t nr_free_pmd_words, nr_pmd_words, max_pmd_words;
 
 	struct task *tasks[PROC_MAX];
 	struct mm_list mms;

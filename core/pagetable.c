@@ -63,6 +63,28 @@ static void table_put(struct machine *machine, struct pte_table *table)
 	machine->free_tables[machine->nr_free_tables++] = table->id;
 }
 
+static const struct pmd_words no_words;
+
+/* PMD is about to have its first entry. */
+static void pmd_materialise(struct machine *machine, struct pmd_table *pmd)
+{
+	if (machine->nr_free_pmd_words) {
+		pmd->own = machine->pmd_words[--machine->nr_free_pmd_words];
+	} else {
+		if (machine->nr_pmd_words == machine->max_pmd_words) {
+			machine->max_pmd_words =
+				machine->max_pmd_words ? machine->max_pmd_words * 2 : 16;
+			machine->pmd_words =
+				host_realloc(machine, machine->pmd_words,
+					     machine->max_pmd_words * sizeof(*machine->pmd_words));
+		}
+		machine->nr_pmd_words++;
+		pmd->own = host_alloc(machine, sizeof(*pmd->own));
+		memset(pmd->own, 0, sizeof(*pmd->own));
+	}
+	pmd->words = pmd->own;
+}
+
 static struct pmd_table *pmd_get(struct machine *machine)
 {
 	struct pmd_table *pmd;
@@ -78,12 +100,17 @@ static struct pmd_table *pmd_get(struct machine *machine)
 	machine->nr_pmds++;
 	pmd = host_alloc(machine, sizeof(*pmd));
 	memset(pmd, 0, sizeof(*pmd));
+	pmd->words = &no_words;
 	return pmd;
 }
 
 static void pmd_put(struct machine *machine, struct pmd_table *pmd)
 {
 	MM_ASSERT(pmd->nr_live == 0);
+	if (pmd->own)
+		machine->pmd_words[machine->nr_free_pmd_words++] = pmd->own;
+	pmd->own = NULL;
+	pmd->words = &no_words;
 	pmd->page = NULL;
 	machine->pmd_pool[machine->nr_pmd_pool++] = pmd;
 }
@@ -198,23 +225,26 @@ static uint32_t pmd_slot(uint32_t vpn)
 	return vpn / PMD_PAGES % PMD_ENTRIES;
 }
 
-static struct pmd_table *pmd_of(const struct mm *mm, uint32_t vpn)
+static inline struct pmd_table *pmd_of(const struct mm *mm, uint32_t vpn)
 {
 	return vpn < VPN_LIMIT ? mm->pmd[vpn / PGD_PAGES] : NULL;
 }
 
-static void pmd_populate(struct pmd_table *pmd, uint32_t slot, struct pte_table *table)
+static void pmd_populate(struct machine *machine, struct pmd_table *pmd, uint32_t slot,
+			 struct pte_table *table)
 {
-	pte_store(&pmd->entry[slot], pte_mk(table->page->pfn, TABLE_PROT));
-	pmd->table[slot] = table;
+	if (!pmd->own)
+		pmd_materialise(machine, pmd);
+	pte_store(&pmd->own->entry[slot], pte_mk(table->page->pfn, TABLE_PROT));
+	pmd->own->table[slot] = table;
 	pmd->live[slot / 64] |= 1ull << slot % 64;
 	pmd->nr_live++;
 }
 
 static void pmd_clear(struct pmd_table *pmd, uint32_t slot)
 {
-	pte_store(&pmd->entry[slot], 0);
-	pmd->table[slot] = NULL;
+	pte_store(&pmd->own->entry[slot], 0);
+	pmd->own->table[slot] = NULL;
 	pmd->live[slot / 64] &= ~(1ull << slot % 64);
 	pmd->nr_live--;
 }
@@ -225,7 +255,7 @@ struct ptep pte_lookup(const struct mm *mm, uint32_t vpn)
 
 	if (!pmd)
 		return (struct ptep){NULL, 0};
-	return (struct ptep){pmd->table[pmd_slot(vpn)], vpn % PTE_ENTRIES};
+	return (struct ptep){pmd->words->table[pmd_slot(vpn)], vpn % PTE_ENTRIES};
 }
 
 int pte_alloc(struct machine *machine, struct mm *mm, uint32_t vpn, struct ptep *pte)
@@ -239,13 +269,13 @@ int pte_alloc(struct machine *machine, struct mm *mm, uint32_t vpn, struct ptep 
 	pte->table = pte_table_alloc(machine, mm, vpn);
 	if (!pte->table)
 		return -ENOMEM;
-	pmd_populate(pmd, pmd_slot(vpn), pte->table);
+	pmd_populate(machine, pmd, pmd_slot(vpn), pte->table);
 	mm->nr_ptes++;
 	return 0;
 }
 
 /* The first set bit of LIVE (512 bits) in [FIRST, 512), or 512. */
-static uint32_t next_live(const uint64_t live[8], uint32_t first)
+static inline uint32_t next_live(const uint64_t live[8], uint32_t first)
 {
 	uint32_t word = first / 64;
 	uint64_t bits;
@@ -276,7 +306,7 @@ static struct pte_table *next_table(const struct mm *mm, uint32_t *vpn, uint32_t
 		if (slot > first)
 			*vpn = base + slot * PMD_PAGES;
 		if (slot < PMD_ENTRIES)
-			return *vpn < last ? pmd->table[slot] : NULL;
+			return *vpn < last ? pmd->words->table[slot] : NULL;
 	}
 	return NULL;
 }
@@ -314,8 +344,21 @@ void free_pgtables(struct machine *machine, struct mm *mm, uint32_t first, uint3
 
 bool pte_next(const struct mm *mm, uint32_t first, uint32_t last, uint32_t *vpn, struct ptep *pte)
 {
-	struct pte_table *table;
+	const struct pmd_table *pmd = pmd_of(mm, first);
+	struct pte_table *table = pmd ? pmd->words->table[pmd_slot(first)] : NULL;
 
+	/* Mostly it is in the same table. */
+	if (table && table->nr_live) {
+		uint32_t slot = next_live(table->live, first % PTE_ENTRIES);
+
+		if (slot < PTE_ENTRIES) {
+			*vpn = table->vpn + slot;
+			*pte = (struct ptep){table, slot};
+			return *vpn < last;
+		}
+	}
+	if (table)
+		first = table->vpn + PTE_ENTRIES;
 	for (; (table = next_table(mm, &first, last)); first = table->vpn + PTE_ENTRIES) {
 		uint32_t slot =
 			table->nr_live ? next_live(table->live, first % PTE_ENTRIES) : PTE_ENTRIES;
@@ -495,6 +538,11 @@ void pagetable_destroy(struct machine *machine)
 		free(machine->tables[id]);
 	for (uint32_t i = 0; i < machine->nr_pmd_pool; i++)
 		free(machine->pmd_pool[i]);
+	for (uint32_t i = 0; i < machine->nr_free_pmd_words; i++)
+		free(machine->pmd_words[i]);
+	free(machine->pmd_words);
+	machine->pmd_words = NULL;
+	machine->nr_pmd_words = machine->max_pmd_words = machine->nr_free_pmd_words = 0;
 	free(machine->tables);
 	free(machine->free_tables);
 	free(machine->pmd_pool);

@@ -252,7 +252,7 @@ static bool check_table_page(const struct page *page, uint32_t flags, const void
 static bool check_table(struct recount *r, const struct mm *mm, const struct pmd_table *pmd,
 			uint32_t slot, uint32_t vpn, struct place *at, uint32_t *rss)
 {
-	const struct pte_table *table = pmd->table[slot];
+	const struct pte_table *table = pmd->words->table[slot];
 
 	if (!table || table->mm != mm || table->vpn != vpn)
 		return recount_wrong(r, "mm %u: page table of 0x%x is another one's", mm->id, vpn);
@@ -260,7 +260,7 @@ static bool check_table(struct recount *r, const struct mm *mm, const struct pmd
 		return bad_table(r, table, "is not the one with its number");
 	if (!check_table_page(table->page, PG_TABLE, table))
 		return bad_table(r, table, "has a frame that does not know it");
-	if (pte_load(&pmd->entry[slot]) !=
+	if (pte_load(&pmd->words->entry[slot]) !=
 	    pte_mk(table->page->pfn, PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D))
 		return bad_table(r, table, "is not where the PMD entry points");
 	r->pte_tables++;
@@ -269,11 +269,13 @@ static bool check_table(struct recount *r, const struct mm *mm, const struct pmd
 
 static bool check_rest_of_pmd(const struct pmd_table *pmd)
 {
-	/* Most of them map nothing at all. */
-	if (!pmd->nr_live)
-		return is_zero(pmd->entry, sizeof(pmd->entry)) &&
-		       is_zero(pmd->table, sizeof(pmd->table));
-	return check_words(pmd->entry, pmd->live) && check_shortcuts(pmd->table, pmd->live);
+	const struct pmd_words *words = pmd->words;
+
+	/* Without words of its own it shares those that nobody can write. */
+	if (!pmd->own)
+		return is_zero(pmd->live, sizeof(pmd->live));
+	return words == pmd->own && check_words(words->entry, pmd->live) &&
+	       check_shortcuts(words->table, pmd->live);
 }
 
 static bool check_pmd(struct recount *r, const struct mm *mm, uint32_t pgd_slot, struct place *at,

@@ -139,8 +139,8 @@ SPOT(area_anon, w->anon->anon)
 SPOT(disk_pgoff, w->disk->pgoff)
 SPOT(pgd_entry, w->mm->pgd->entry[1].low)
 SPOT(kernel_pgd_entry, w->mm->pgd->entry[3].high)
-SPOT(pmd_entry, w->mm->pmd[1]->entry[pte_lookup(w->mm, BASE).table->vpn / PMD_PAGES % 512].low)
-SPOT(pmd_unused_entry, w->mm->pmd[0]->entry[5].high)
+SPOT(pmd_entry, w->mm->pmd[1]->own->entry[pte_lookup(w->mm, BASE).table->vpn / PMD_PAGES % 512].low)
+SPOT(pmd_unused_entry, w->mm->pmd[1]->own->entry[5].high)
 SPOT(pmd_nr_live, w->mm->pmd[1]->nr_live)
 SPOT(pmd_frame, w->mm->pmd[2]->page->flags)
 SPOT(table_vpn, w->table->vpn)
@@ -156,7 +156,7 @@ SPOT(swap_entry, entry_at(w, 2)->low)
 SPOT(zero_entry, entry_at(w, 3)->low)
 SPOT(file_entry, entry_at(w, 16)->low)
 SPOT(census_head, w->own->census)
-SPOT(census_prev, w->child->pmd[1]->table[BASE / PMD_PAGES % 512]->prev[0])
+SPOT(census_prev, w->child->pmd[1]->own->table[BASE / PMD_PAGES % 512]->prev[0])
 SPOT(mapcount, w->shared->mapcount)
 SPOT(count, w->cached->count)
 SPOT(own_flags, w->own->flags)
@@ -217,7 +217,7 @@ static const struct lie {
 	LIE(pgd_entry, 0, PTE_RW, "PGD entry 1 points elsewhere"),
 	LIE(kernel_pgd_entry, 0, 1, "PGD entry 3 is not the kernel's"),
 	LIE(pmd_entry, 0, PTE_A, "not where the PMD entry points"),
-	LIE(pmd_unused_entry, 0, 1, "PMD 0 has a wrong number of tables"),
+	LIE(pmd_unused_entry, 0, 1, "PMD 1 has a wrong number of tables"),
 	LIE(pmd_nr_live, 0, 2, "PMD 1 has a wrong number of tables"),
 	LIE(pmd_frame, 8, PG_PMD >> 8, "the frame of PMD 2 does not know it"),
 	LIE(table_vpn, 8, 2, "is another one's"),

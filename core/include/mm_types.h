@@ -120,9 +120,17 @@ struct pte_table {
 	struct page *page; /* the frame it lives in */
 };
 
-struct pmd_table {
+/* What is in a page middle directory. */
+struct pmd_words {
 	struct pte_words entry[PMD_ENTRIES];
 	struct pte_table *table[PMD_ENTRIES]; /* host shortcut for each entry; checked */
+};
+
+/* There are as many as gigabytes, and few have anything in them: until one has, its words are those
+ * of all that have not, zero and never written. */
+struct pmd_table {
+	const struct pmd_words *words;
+	struct pmd_words *own; /* the same, or NULL */
 	uint64_t live[PMD_ENTRIES / 64];
 	uint32_t nr_live;
 	struct page *page;
