@@ -146,9 +146,21 @@ static void forget_seen(struct machine *machine)
 	}
 }
 
-static const char *recount(struct machine *machine, bool deep, char *buf, size_t size)
+const char *machine_recount_rest(struct machine *machine, char *buf, size_t size)
 {
-	struct recount r = {.machine = machine, .buf = buf, .size = size, .deep = deep};
+	struct recount r = {.machine = machine, .buf = buf, .size = size};
+	const struct mm *mm;
+
+	TAILQ_FOREACH (mm, &machine->mms, link) {
+		if (!check_idle_words(&r, mm))
+			return buf;
+	}
+	return NULL;
+}
+
+const char *machine_recount_live(struct machine *machine, char *buf, size_t size)
+{
+	struct recount r = {.machine = machine, .buf = buf, .size = size};
 	const char *broken;
 
 	forget_seen(machine);
@@ -164,10 +176,7 @@ static const char *recount(struct machine *machine, bool deep, char *buf, size_t
 
 const char *machine_recount(struct machine *machine, char *buf, size_t size)
 {
-	return recount(machine, true, buf, size);
-}
+	const char *broken = machine_recount_live(machine, buf, size);
 
-const char *machine_recount_live(struct machine *machine, char *buf, size_t size)
-{
-	return recount(machine, false, buf, size);
+	return broken ? broken : machine_recount_rest(machine, buf, size);
 }

@@ -10,7 +10,6 @@ struct recount {
 	struct machine *machine;
 	char *buf;
 	size_t size;
-	bool deep; /* also look for words in use where none should be */
 	/* Found so far, over the whole machine. */
 	uint32_t mms, tasks, areas, file_areas, pte_tables, pmd_tables, files;
 	uint32_t cached_pages, mapping_pages, swapcache_pages, table_pages;
@@ -30,6 +29,8 @@ bool recount_same_mm(struct recount *r, const struct mm *mm, const char *what, u
 /* recount_areas.c, recount_tables.c: of one mm. */
 bool check_areas(struct recount *r, struct mm *mm);
 bool check_page_tables(struct recount *r, const struct mm *mm);
+/* What is not marked live is not in use. */
+bool check_idle_words(struct recount *r, const struct mm *mm);
 /* recount_files.c: caches and stores. */
 bool check_files(struct recount *r);
 /* recount_swap.c: somebody names ENTRY's slot. False: there is no such slot. */

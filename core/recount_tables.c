@@ -129,6 +129,107 @@ static uint32_t popcount(const uint64_t live[8])
 #define GROUPS (PTE_ENTRIES / GROUP)
 _Static_assert(PTE_ENTRIES == PMD_ENTRIES, "tables of both levels have as many slots");
 
+static bool bad_table(struct recount *r, const struct pte_table *table, const char *what)
+{
+	return recount_wrong(r, "mm %u: page table of 0x%x %s", table->mm->id, table->vpn, what);
+}
+
+/* Every live entry is checked by itself. AT moves along. */
+static bool check_entries(struct recount *r, const struct pte_table *table, struct place *at,
+			  uint32_t *rss)
+{
+	for (uint32_t word = 0; word < PTE_ENTRIES / GROUP; word++) {
+		for (uint64_t live = table->live[word]; live; live &= live - 1) {
+			uint32_t slot = word * GROUP + (uint32_t)__builtin_ctzll(live);
+
+			at->vpn = table->vpn + slot;
+			while (at->vma && at->vma->end <= at->vpn)
+				at->vma = at->vma->next;
+			if (!check_entry(r, at, pte_load(&table->entry[slot]), rss))
+				return false;
+		}
+	}
+	if (table->nr_live != popcount(table->live))
+		return bad_table(r, table, "has a wrong number of live entries");
+	return true;
+}
+
+static bool check_table_page(const struct page *page, uint32_t flags, const void *table)
+{
+	return (page->flags & (PG_TABLE | PG_PMD)) == flags && page->pte_table == table;
+}
+
+static bool check_table(struct recount *r, const struct mm *mm, const struct pmd_table *pmd,
+			uint32_t slot, uint32_t vpn, struct place *at, uint32_t *rss)
+{
+	const struct pte_table *table = pmd->words->table[slot];
+
+	if (!table || table->mm != mm || table->vpn != vpn)
+		return recount_wrong(r, "mm %u: page table of 0x%x is another one's", mm->id, vpn);
+	if (r->machine->tables[table->id] != table)
+		return bad_table(r, table, "is not the one with its number");
+	if (!check_table_page(table->page, PG_TABLE, table))
+		return bad_table(r, table, "has a frame that does not know it");
+	if (pte_load(&pmd->words->entry[slot]) !=
+	    pte_mk(table->page->pfn, PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D))
+		return bad_table(r, table, "is not where the PMD entry points");
+	r->pte_tables++;
+	return check_entries(r, table, at, rss);
+}
+
+static bool bad_pmd(struct recount *r, const struct mm *mm, uint32_t pgd_slot)
+{
+	return recount_wrong(r, "mm %u: PMD %u has a wrong number of tables", mm->id, pgd_slot);
+}
+
+static bool check_pmd(struct recount *r, const struct mm *mm, uint32_t pgd_slot, struct place *at,
+		      uint32_t *rss)
+{
+	const struct pmd_table *pmd = mm->pmd[pgd_slot];
+
+	if (!check_table_page(pmd->page, PG_TABLE | PG_PMD, pmd))
+		return recount_wrong(r, "mm %u: the frame of PMD %u does not know it", mm->id,
+				     pgd_slot);
+	if (pte_load(&mm->pgd->entry[pgd_slot]) != pte_mk(pmd->page->pfn, PTE_P))
+		return recount_wrong(r, "mm %u: PGD entry %u points elsewhere", mm->id, pgd_slot);
+	if (pmd->nr_live != popcount(pmd->live))
+		return bad_pmd(r, mm, pgd_slot);
+	r->pmd_tables++;
+	for (uint32_t word = 0; word < PMD_ENTRIES / 64; word++) {
+		for (uint64_t live = pmd->live[word]; live; live &= live - 1) {
+			uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(live);
+
+			if (!check_table(r, mm, pmd, slot, pgd_slot * PGD_PAGES + slot * PMD_PAGES,
+					 at, rss))
+				return false;
+		}
+	}
+	return true;
+}
+
+bool check_page_tables(struct recount *r, const struct mm *mm)
+{
+	struct place at = {mm, mm->first, 0};
+	uint32_t tables = r->pte_tables, rss = 0;
+
+	for (uint32_t i = 0; i < PGD_ENTRIES; i++) {
+		if (i * PGD_PAGES < task_pages(r->machine)) {
+			if (!mm->pmd[i])
+				return recount_wrong(r, "mm %u: PMD %u is missing", mm->id, i);
+			if (!check_pmd(r, mm, i, &at, &rss))
+				return false;
+		} else if (mm->pmd[i] || pte_load(&mm->pgd->entry[i]) !=
+						 pte_mk(r->machine->swapper_pmd_pfn, PTE_P)) {
+			return recount_wrong(r, "mm %u: PGD entry %u is not the kernel's", mm->id,
+					     i);
+		}
+	}
+	return recount_same_mm(r, mm, "nr_ptes", mm->nr_ptes, r->pte_tables - tables) &&
+	       recount_same_mm(r, mm, "rss", mm->rss, rss);
+}
+
+/* ---- what is not in use ---------------------------------------------------------------------- */
+
 /* SIZE bytes are zero: the first word is, and each is what is before it. */
 static bool is_zero(const void *bytes, size_t size)
 {
@@ -210,61 +311,12 @@ static bool check_shortcuts(struct pte_table *const *table, const uint64_t live[
 	return true;
 }
 
-static bool bad_table(struct recount *r, const struct pte_table *table, const char *what)
-{
-	return recount_wrong(r, "mm %u: page table of 0x%x %s", table->mm->id, table->vpn, what);
-}
-
-/* Nothing is in use but what is marked live. */
-static bool check_rest(struct recount *r, const struct pte_table *table)
+static bool check_rest_of_table(struct recount *r, const struct pte_table *table)
 {
 	if (!check_words(table->entry, table->live))
 		return bad_table(r, table, "has a wrong number of live entries");
 	return (check_links(table->next, table->live) && check_links(table->prev, table->live)) ||
 	       bad_table(r, table, "has census links without an entry");
-}
-
-/* Every live entry is checked by itself. AT moves along. */
-static bool check_entries(struct recount *r, const struct pte_table *table, struct place *at,
-			  uint32_t *rss)
-{
-	for (uint32_t word = 0; word < PTE_ENTRIES / GROUP; word++) {
-		for (uint64_t live = table->live[word]; live; live &= live - 1) {
-			uint32_t slot = word * GROUP + (uint32_t)__builtin_ctzll(live);
-
-			at->vpn = table->vpn + slot;
-			while (at->vma && at->vma->end <= at->vpn)
-				at->vma = at->vma->next;
-			if (!check_entry(r, at, pte_load(&table->entry[slot]), rss))
-				return false;
-		}
-	}
-	if (table->nr_live != popcount(table->live))
-		return bad_table(r, table, "has a wrong number of live entries");
-	return !r->deep || check_rest(r, table);
-}
-
-static bool check_table_page(const struct page *page, uint32_t flags, const void *table)
-{
-	return (page->flags & (PG_TABLE | PG_PMD)) == flags && page->pte_table == table;
-}
-
-static bool check_table(struct recount *r, const struct mm *mm, const struct pmd_table *pmd,
-			uint32_t slot, uint32_t vpn, struct place *at, uint32_t *rss)
-{
-	const struct pte_table *table = pmd->words->table[slot];
-
-	if (!table || table->mm != mm || table->vpn != vpn)
-		return recount_wrong(r, "mm %u: page table of 0x%x is another one's", mm->id, vpn);
-	if (r->machine->tables[table->id] != table)
-		return bad_table(r, table, "is not the one with its number");
-	if (!check_table_page(table->page, PG_TABLE, table))
-		return bad_table(r, table, "has a frame that does not know it");
-	if (pte_load(&pmd->words->entry[slot]) !=
-	    pte_mk(table->page->pfn, PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D))
-		return bad_table(r, table, "is not where the PMD entry points");
-	r->pte_tables++;
-	return check_entries(r, table, at, rss);
 }
 
 static bool check_rest_of_pmd(const struct pmd_table *pmd)
@@ -278,49 +330,30 @@ static bool check_rest_of_pmd(const struct pmd_table *pmd)
 	       check_shortcuts(words->table, pmd->live);
 }
 
-static bool check_pmd(struct recount *r, const struct mm *mm, uint32_t pgd_slot, struct place *at,
-		      uint32_t *rss)
+static bool check_rest_of_tables(struct recount *r, const struct pmd_table *pmd)
 {
-	const struct pmd_table *pmd = mm->pmd[pgd_slot];
+	for (uint32_t group = 0; group < GROUPS; group++) {
+		for (uint64_t live = pmd->live[group]; live; live &= live - 1) {
+			uint32_t slot = group * GROUP + (uint32_t)__builtin_ctzll(live);
 
-	if (!check_table_page(pmd->page, PG_TABLE | PG_PMD, pmd))
-		return recount_wrong(r, "mm %u: the frame of PMD %u does not know it", mm->id,
-				     pgd_slot);
-	if (pte_load(&mm->pgd->entry[pgd_slot]) != pte_mk(pmd->page->pfn, PTE_P))
-		return recount_wrong(r, "mm %u: PGD entry %u points elsewhere", mm->id, pgd_slot);
-	if (pmd->nr_live != popcount(pmd->live) || (r->deep && !check_rest_of_pmd(pmd)))
-		return recount_wrong(r, "mm %u: PMD %u has a wrong number of tables", mm->id,
-				     pgd_slot);
-	r->pmd_tables++;
-	for (uint32_t word = 0; word < PMD_ENTRIES / 64; word++) {
-		for (uint64_t live = pmd->live[word]; live; live &= live - 1) {
-			uint32_t slot = word * 64 + (uint32_t)__builtin_ctzll(live);
-
-			if (!check_table(r, mm, pmd, slot, pgd_slot * PGD_PAGES + slot * PMD_PAGES,
-					 at, rss))
+			if (!check_rest_of_table(r, pmd->words->table[slot]))
 				return false;
 		}
 	}
 	return true;
 }
 
-bool check_page_tables(struct recount *r, const struct mm *mm)
+bool check_idle_words(struct recount *r, const struct mm *mm)
 {
-	struct place at = {mm, mm->first, 0};
-	uint32_t tables = r->pte_tables, rss = 0;
-
 	for (uint32_t i = 0; i < PGD_ENTRIES; i++) {
-		if (i * PGD_PAGES < task_pages(r->machine)) {
-			if (!mm->pmd[i])
-				return recount_wrong(r, "mm %u: PMD %u is missing", mm->id, i);
-			if (!check_pmd(r, mm, i, &at, &rss))
-				return false;
-		} else if (mm->pmd[i] || pte_load(&mm->pgd->entry[i]) !=
-						 pte_mk(r->machine->swapper_pmd_pfn, PTE_P)) {
-			return recount_wrong(r, "mm %u: PGD entry %u is not the kernel's", mm->id,
-					     i);
-		}
+		const struct pmd_table *pmd = mm->pmd[i];
+
+		if (!pmd)
+			continue;
+		if (!check_rest_of_pmd(pmd))
+			return bad_pmd(r, mm, i);
+		if (!check_rest_of_tables(r, pmd))
+			return false;
 	}
-	return recount_same_mm(r, mm, "nr_ptes", mm->nr_ptes, r->pte_tables - tables) &&
-	       recount_same_mm(r, mm, "rss", mm->rss, rss);
+	return true;
 }

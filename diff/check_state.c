@@ -20,6 +20,16 @@ static bool report(struct diff *diff, const struct subject *s, const char *sente
 		    "%s: %s", s->name, sentence);
 }
 
+/* At the end everything that is there is looked at, once. */
+static const char *recount(const struct diff *diff, const struct subject *s, char *buf, size_t size)
+{
+	if (!diff->at_end)
+		return machine_recount_live(s->machine, buf, size);
+	if (diff->recounted == diff->op_index)
+		return machine_recount_rest(s->machine, buf, size);
+	return machine_recount(s->machine, buf, size);
+}
+
 bool check_state(struct diff *diff)
 {
 	char buf[192];
@@ -27,9 +37,7 @@ bool check_state(struct diff *diff)
 	diff->stats.check_count[CHECK_COUNTS]++;
 	diff->stats.check_count[CHECK_STRUCTURE]++;
 	FOR_EACH_SUBJECT (diff, s) {
-		const char *sentence = diff->at_end
-					       ? machine_recount(s->machine, buf, sizeof(buf))
-					       : machine_recount_live(s->machine, buf, sizeof(buf));
+		const char *sentence = recount(diff, s, buf, sizeof(buf));
 
 		diff->stats.recounts++;
 		if (sentence && report(diff, s, sentence))

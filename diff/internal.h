@@ -81,7 +81,8 @@ struct diff {
 
 	/* the op of it under judgement */
 	struct op op;
-	uint32_t op_index; /* its position; at the end, the number of ops */
+	uint32_t op_index;  /* its position; at the end, the number of ops */
+	uint32_t recounted; /* the op that follows the last recount */
 	bool at_end;
 	uint64_t end_hash; /* of the final state; 0 before the end */
 	enum model_verdict verdict;

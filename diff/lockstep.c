@@ -113,6 +113,7 @@ void diff_begin(struct diff *diff, const struct machine_config *config)
 	while (diff->reference->apart && diff->reference + 1 < diff->subjects + diff->nr)
 		diff->reference++;
 	diff->op_index = 0;
+	diff->recounted = UINT32_MAX;
 	diff->at_end = false;
 	diff->end_hash = 0;
 	diff->stats.traces++;
@@ -195,6 +196,7 @@ static bool recount(struct diff *diff, uint32_t first, uint32_t n)
 
 	if (!every || (first + n) / every == first / every)
 		return false;
+	diff->recounted = first + n;
 	return check_state(diff) || check_all_content(diff);
 }
 
@@ -353,7 +355,12 @@ int diff_end(struct diff *diff, struct finding *finding)
 	diff->finding = finding;
 	diff->at_end = true;
 	diff->end_hash = hash_state(diff);
-	return check_state(diff) || check_all_content(diff) || check_empty(diff);
+	if (check_state(diff))
+		return 1;
+	/* What was looked at after the last op is as it was. */
+	if (diff->recounted != diff->op_index && check_all_content(diff))
+		return 1;
+	return check_empty(diff);
 }
 
 uint64_t diff_hash(const struct diff *diff)

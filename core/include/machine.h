@@ -232,5 +232,7 @@ const char *machine_recount(struct machine *machine, char *buf, size_t size);
 /* The same without reading the parts of page tables that are not marked live: what is in use is
  * checked, not that nothing else is. Costs what is mapped instead of what the tables could map. */
 const char *machine_recount_live(struct machine *machine, char *buf, size_t size);
+/* What that leaves out. */
+const char *machine_recount_rest(struct machine *machine, char *buf, size_t size);
 
 #endif
