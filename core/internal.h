@@ -19,7 +19,7 @@
  *   frame.c     zones, frames, watermarks
  *   actors.c    what runs inside an op, and what has to wait
  *   kmem.c      typed pools, i386 accounting, allocation oracle
- *   recount.c   everything recomputed
+ *   recount*.c  everything recomputed
  *   radix.c     sparse maps from page offset to a word
  *   config.c    presets and their text form
  *
@@ -446,7 +446,7 @@ void nonlinear_unmap_clusters(struct machine *machine, const struct page *page);
 /* One slot holds a page. A swap entry's offset is slot number * sub-pages + sub-page. */
 struct swap_slot {
 	uint16_t map;                  /* 0 free; swap entries of any sub-page + 1 if cached */
-	uint16_t seen;                 /* recount.c's own */
+	uint16_t seen;                 /* the recount's own */
 	struct page *cached;           /* the swap cache's page */
 	bool written;                  /* token is valid */
 	uint64_t token[SUB_PAGES_MAX]; /* what is on disk */
