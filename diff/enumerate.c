@@ -166,12 +166,15 @@ static int run(struct enumeration *e)
 	return 0;
 }
 
-/* Can OP do anything where the processes in ALIVE live? Of dead slots, a fork fills the first. */
+/* Can OP do anything where the processes in ALIVE live? Of dead slots, a child fills the first. */
 static bool makes_sense(const struct op *op, uint32_t alive)
 {
-	if (!(alive >> op->args[0] & 1))
+	const struct op_info *info = op_info((enum op_code)op->code);
+
+	if (info->operand[0].kind == OPERAND_PROC && !(alive >> op->args[0] & 1))
 		return false;
-	return op->code != OP_fork || op->args[1] == (uint32_t)__builtin_ctz(~alive);
+	return info->operand[1].kind != OPERAND_NEWPROC ||
+	       op->args[1] == (uint32_t)__builtin_ctz(~alive);
 }
 
 static uint16_t alive_after(struct enumeration *e)

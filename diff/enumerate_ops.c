@@ -4,6 +4,8 @@
  * Those that matter to a reverse map: they make, share, move, cut, protect and end mappings, fill
  * pages, and take them away. Ranges are single pages, and the whole window where areas begin (mmap)
  * so that all ways to cut an area follow.
+ *
+ * The wide set has what came later, too; it is half as large again, so it is for a depth less.
  */
 #include "internal.h"
 
@@ -33,8 +35,11 @@ static void add(const struct builder *builder, enum op_code code, const uint32_t
 static void add_process_ops(const struct builder *builder, uint32_t proc)
 {
 	for (uint32_t child = 0; child < builder->options->procs; child++) {
-		if (child != proc)
-			ADD(builder, OP_fork, proc, child);
+		if (child == proc)
+			continue;
+		ADD(builder, OP_fork, proc, child);
+		if (builder->options->wide)
+			ADD(builder, OP_clone_vm, proc, child);
 	}
 	ADD(builder, OP_exit, proc);
 }
@@ -65,6 +70,25 @@ static void add_mremaps(const struct builder *builder, uint32_t proc, uint32_t f
 	}
 }
 
+/* The page is moved and its place stays; it shows the first or the second page of its file. */
+static void add_wide_page_ops(const struct builder *builder, uint32_t proc, uint32_t page)
+{
+	uint32_t addr = page_addr(page);
+
+	ADD(builder, OP_migrate, proc, addr);
+	ADD(builder, OP_madvise, proc, addr, 1, ADVICE_DONTNEED);
+	ADD(builder, OP_mlock, proc, addr, 1);
+	ADD(builder, OP_munlock, proc, addr, 1);
+	for (uint32_t pgoff = 0; pgoff < 2; pgoff++)
+		ADD(builder, OP_remap_file_pages, proc, addr, 1, pgoff, 0);
+	for (uint32_t to = 0; to < builder->options->pages; to++) {
+		if (to != page)
+			ADD(builder, OP_mremap, proc, REGION_NONE, addr, 1, 1,
+			    OP_MREMAP_MAYMOVE | OP_MREMAP_FIXED | OP_MREMAP_DONTUNMAP,
+			    page_addr(to));
+	}
+}
+
 static void add_page_ops(const struct builder *builder, uint32_t proc, uint32_t page)
 {
 	uint32_t addr = page_addr(page);
@@ -79,6 +103,8 @@ static void add_page_ops(const struct builder *builder, uint32_t proc, uint32_t 
 	add_mremaps(builder, proc, page);
 	if (builder->options->pages > 1)
 		add_mmap(builder, proc, page, 1);
+	if (builder->options->wide)
+		add_wide_page_ops(builder, proc, page);
 }
 
 uint32_t enumerate_ops(const struct enumerate_options *options, struct trace *ops)
@@ -92,6 +118,10 @@ uint32_t enumerate_ops(const struct enumerate_options *options, struct trace *op
 		add_mmap(&builder, proc, 0, options->pages);
 		for (uint32_t page = 0; page < options->pages; page++)
 			add_page_ops(&builder, proc, page);
+	}
+	if (options->wide) {
+		ADD(&builder, OP_mkclean, 0);
+		ADD(&builder, OP_fpunch, 0, 0, 1);
 	}
 	return ops->nr_ops;
 }

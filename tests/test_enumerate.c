@@ -145,9 +145,11 @@ static void numbers_are_as_they_were(void **state)
  */
 static void going_on_once_loses_no_state(void **state)
 {
-	struct search *all = search_new(3, 2, 2), *once = search_new(3, 2, 2);
+	bool wide = *state != NULL;
+	struct search *all = search_new(3, 2, wide ? 1 : 2), *once = search_new(3, 2, wide ? 1 : 2);
 
 	all->options.every_trace = true;
+	all->options.wide = once->options.wide = wide;
 	must_be_clean(all);
 	must_be_clean(once);
 	for (uint32_t i = 0; i < 3; i++) {
@@ -158,6 +160,24 @@ static void going_on_once_loses_no_state(void **state)
 	}
 	search_free(all);
 	search_free(once);
+}
+
+static void the_wide_set_is_clean(void **state)
+{
+	static const struct {
+		uint32_t depth, procs, pages;
+	} worlds[] = {{2, 2, 3}, {3, 2, 2}, {4, 2, 1}};
+
+	for (size_t i = 0; i < sizeof(worlds) / sizeof(worlds[0]); i++) {
+		struct search *search =
+			search_new(worlds[i].depth, worlds[i].procs, worlds[i].pages);
+		uint32_t plain = enumerate_ops(&search->options, &search->trace);
+
+		search->options.wide = true;
+		assert_true(enumerate_ops(&search->options, &search->trace) > plain);
+		must_be_clean(search);
+		search_free(search);
+	}
 }
 
 /* One process and one page: sooner or later there is nothing new, and the search is over. */
@@ -297,6 +317,8 @@ int main(void)
 		cmocka_unit_test(every_machine_is_clean),
 		cmocka_unit_test(numbers_are_as_they_were),
 		cmocka_unit_test(going_on_once_loses_no_state),
+		cmocka_unit_test_prestate(going_on_once_loses_no_state, "wide"),
+		cmocka_unit_test(the_wide_set_is_clean),
 		cmocka_unit_test(a_tiny_world_ends),
 		cmocka_unit_test(ops_are_a_trace),
 		cmocka_unit_test(a_fault_is_found_by_a_shortest_trace),

@@ -32,6 +32,8 @@ struct enumerate_options {
 	uint32_t depth, procs, pages;
 	/* What all traces begin with; not counted in their length. NULL: nothing. */
 	const struct trace *after;
+	/* More ops: threads, locks, advice, migration, nonlinear mappings, holes, mkclean. */
+	bool wide;
 	/* Go on from equal states too. It finds no more states, or the search is wrong. */
 	bool every_trace;
 	/* Called after each level. Optional. */

@@ -22,7 +22,7 @@ struct arguments {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-enum { KEY_PAGES = 256, KEY_JSON, KEY_LIST, KEY_WRITE, KEY_EVERY, KEY_AFTER };
+enum { KEY_PAGES = 256, KEY_JSON, KEY_LIST, KEY_WRITE, KEY_EVERY, KEY_AFTER, KEY_WIDE };
 
 static const struct argp_option options[] = {
 	{"depth", 'd', "N", 0, "traces of up to N operations (default 3)", 0},
@@ -30,6 +30,10 @@ static const struct argp_option options[] = {
 	{"pages", KEY_PAGES, "N", 0, "in a window of N pages (default 3)", 0},
 	{"after", KEY_AFTER, "FILE", 0,
 	 "begin all traces with those operations, on that machine (do not count in the depth)", 0},
+	{"wide", KEY_WIDE, NULL, 0,
+	 "with threads, mlock, dontneed, dontunmap, migration, nonlinear mappings, holes and "
+	 "mkclean",
+	 0},
 	{"every-trace", KEY_EVERY, NULL, 0,
 	 "go on from equal states too, which must find no more of them: a test of the search", 0},
 	{"list", KEY_LIST, NULL, 0, "only print the operations that traces are made of", 0},
@@ -72,6 +76,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_AFTER:
 		arguments->path = arg;
+		break;
+	case KEY_WIDE:
+		search->wide = true;
 		break;
 	case KEY_EVERY:
 		search->every_trace = true;
