@@ -314,16 +314,20 @@ static void family(struct generator *g, struct focus *focus)
 
 static void many_maps(struct generator *g, struct focus *focus)
 {
-	uint32_t room = g->config->file_pages, file = below(g, 4), maps = 3 + below(g, 5);
+	uint32_t room = g->config->file_pages, file = below(g, 4), maps = 3 + below(g, 6);
 	uint32_t first = below(g, room / 2 + 1), flags = below(g, 2) ? OP_MAP_SHARED : 0;
+	bool apart = below(g, 2); /* they do not cut each other */
+	bool same = below(g, 2);  /* they begin with the same page, and no two end alike */
 
 	focus->flags = flags;
 	focus->file = file;
 	focus->pgoff = first + below(g, 2);
 	focus->size = room;
 	for (uint32_t i = 0; i < maps; i++) {
-		uint32_t at = window_addr(g), proc = one_of(g, g->now.live);
-		uint32_t pgoff = below(g, 4) ? first : below(g, room), n = 1 + below(g, room);
+		uint32_t at = apart ? g->base + TABLE + i * 64 * PAGE_SIZE : window_addr(g);
+		uint32_t proc = one_of(g, g->now.live);
+		uint32_t pgoff = same || below(g, 4) ? first : below(g, room);
+		uint32_t n = same ? 1 + i : 1 + below(g, room);
 
 		say(g, OP_mmap, proc, REGION_NONE, at, n, RW, flags | OP_MAP_FIXED, file, pgoff);
 		if (focus->pgoff < pgoff || focus->pgoff >= pgoff + n)
@@ -377,7 +381,7 @@ static uint32_t end_of_space(const struct generator *g)
 
 static void edge(struct generator *g, struct focus *focus)
 {
-	uint32_t n = small(g, 2, 8), before = 1 + below(g, n - 1), at, page;
+	uint32_t n = small(g, 2, 8), before = 1 + below(g, n - 1), at, to, page;
 	struct ground ground;
 
 	switch (below(g, 4)) {
@@ -398,6 +402,8 @@ static void edge(struct generator *g, struct focus *focus)
 		say(g, OP_write, ground.proc, at - PAGE_SIZE);
 	may_fork(g, focus, &ground, 64, before - 1);
 	page = before < n && below(g, 2) ? before : before - 1;
+	/* To where its parts are in one table, or in two again. */
+	to = below(g, 2) ? place(g, n) : g->base / TABLE * TABLE + 4 * TABLE - before * PAGE_SIZE;
 	switch (below(g, 4)) {
 	case 0:
 		say(g, OP_munmap, ground.proc, ground.at, before);
@@ -410,7 +416,8 @@ static void edge(struct generator *g, struct focus *focus)
 		break;
 	case 2:
 		say(g, OP_mremap, ground.proc, REGION_NONE, ground.at, n, n,
-		    OP_MREMAP_MAYMOVE | OP_MREMAP_FIXED, place(g, n));
+		    OP_MREMAP_MAYMOVE | OP_MREMAP_FIXED, to);
+		ground.at = to;
 		break;
 	}
 	focus_on(focus, &ground, page);

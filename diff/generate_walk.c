@@ -192,7 +192,7 @@ static void cut(struct generator *g, struct focus *focus, struct sharer *s, enum
 static void truncate_file(struct generator *g, struct focus *focus, struct sharer *s,
 			  enum op_code code)
 {
-	say(g, OP_truncate, focus->file, below(g, 4) ? focus->pgoff : focus->pgoff + 1);
+	say(g, OP_truncate, focus->file, below(g, 3) ? focus->pgoff : focus->pgoff + 1);
 	if (below(g, 3) == 0)
 		look(g, focus, s, OP_read);
 	if (below(g, 4))
@@ -201,9 +201,15 @@ static void truncate_file(struct generator *g, struct focus *focus, struct share
 
 static void punch(struct generator *g, struct focus *focus, struct sharer *s, enum op_code code)
 {
-	uint32_t before = focus->pgoff < 2 ? below(g, focus->pgoff + 1) : below(g, 3);
+	uint32_t before = focus->pgoff < 4 ? below(g, focus->pgoff + 1) : below(g, 4);
+	uint32_t from = focus->pgoff - before, n = before + below(g, 3);
 
-	say(g, OP_fpunch, focus->file, focus->pgoff - before, before + 1 + below(g, 2));
+	/* Over it, or up to it, or from behind it on. */
+	if (!n)
+		from++;
+	say(g, OP_fpunch, focus->file, from, n ? n : 1 + below(g, 3));
+	if (below(g, 2))
+		look(g, focus, s, OP_read);
 }
 
 /* read(2) and write(2) of the page. */
