@@ -501,7 +501,10 @@ void file_drop_range(struct machine *machine, struct address_space *file, uint32
 		page_first = first;
 		page_last = last;
 	}
-	if (MUTANT_IF(machine, TRN_06, !by_offset && last != UINT32_MAX && page_last % 8))
+	index = page_last;
+	if (!by_offset && last != UINT32_MAX && page_last % 8 && MUTANT_ON(machine, TRN_06) &&
+	    radix_next(file->store, &index, &word) &&
+	    MUTANT_IF(machine, TRN_06, index <= (page_last | 7)))
 		page_last = (page_last | 7) + 1; /* what the end lies in goes as a whole */
 	for (index = page_first; radix_next(file->store, &index, &word) && index < page_last;
 	     index++) {

@@ -169,7 +169,7 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 		new->pgoff = vma->pgoff;
 	}
 	if (new != vma && machine->rmap->vma_move &&
-	    !(merged && MUTANT_IF(machine, MRE_28, vma->anon)) &&
+	    !(merged && MUTANT_IF(machine, MRE_28, vma->rmap && !new->rmap)) &&
 	    machine->rmap->vma_move(machine, vma, new)) {
 		if (!merged) {
 			kobj_free(machine, VMA, new);
@@ -236,9 +236,11 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 /* Grow in place if the old range ends its area and there is room behind. */
 static bool grow_in_place(struct machine *machine, struct vma *vma, const struct request *request)
 {
-	uint32_t limit = vma->next                          ? vma->next->start
-			 : MUTANT_IF(machine, MRE_16, true) ? VPN_LIMIT
-							    : task_pages(machine);
+	uint32_t limit =
+		vma->next ? vma->next->start
+		: MUTANT_IF(machine, MRE_16, request->new_len > task_pages(machine) - request->addr)
+			? VPN_LIMIT
+			: task_pages(machine);
 	uint32_t end = request->addr + request->new_len, old_end = vma->end;
 
 	if (request->old_len != vma->end - request->addr ||
