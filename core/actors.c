@@ -130,6 +130,26 @@ static bool joins_lists(const struct aim *aim, bool write, uint32_t vpn)
 }
 
 /*
+ * What an entry allows needs no lock either: the processor reads it where it is. Only at these
+ * points, where all that the host has changed so far is what it takes away in the end: elsewhere
+ * the access would see a part of the host's work, and the rest not.
+ */
+static bool walks_past_lock(const struct machine *machine, const struct op *op, const struct mm *mm)
+{
+	struct ptep pte = pte_lookup(mm, op->args[1] / PAGE_SIZE);
+	enum op_code host = (enum op_code)machine->op->code;
+
+	if (op->point == POINT_ZAP_AFTER_FREE) {
+		if (host != OP_munmap && host != OP_madvise && host != OP_brk)
+			return false;
+	} else if (op->point != POINT_COW_BETWEEN || host != OP_write) {
+		return false;
+	}
+	return mm == machine->host_mm && pte.table &&
+	       entry_allows(ptep_get(pte), op->code == OP_write);
+}
+
+/*
  * A processor that has the page in its TLB uses it, whatever is locked, and whatever has become of
  * the entry since: this is what flushes are for. The host's own processor is busy. Whether a walk
  * over the page has come to this entry yet is the design's choice, so that one is waited for.
@@ -143,7 +163,20 @@ static bool needs_no_fault(const struct machine *machine, const struct op *op, c
 	if (cpu == machine->cpus.current)
 		return false;
 	found = tlb_find(machine, cpu, mm, op->args[1] / PAGE_SIZE, op->code == OP_write);
-	return found && !(held->rmap && found->page == held->page);
+	if (found)
+		return !(held->rmap && found->page == held->page);
+	return walks_past_lock(machine, op, mm);
+}
+
+/* Faults of one address space share mmap_sem. Behind these points the host looks again at what the
+ * other may have done; elsewhere, as where memory for tables and lists is found, it does not yet.
+ */
+static bool two_faults_meet(const struct machine *machine, const struct op *op)
+{
+	const uint32_t points = 1u << POINT_FAULT_AFTER_LOOKUP | 1u << POINT_FAULT_AFTER_ALLOC |
+				1u << POINT_COW_AFTER_COPY | 1u << POINT_SWAPIN_WAIT;
+
+	return needs[machine->op->code] == NEED_FAULT && (points >> op->point & 1);
 }
 
 /* Reading the page in from swap locks it; so does, while a walk is at it, mapping or unmapping. */
@@ -155,9 +188,7 @@ static bool fault_waits(struct machine *machine, const struct op *op, struct mm 
 
 	if (needs_no_fault(machine, op, mm, held))
 		return false;
-	/* Threads of one mm: what two faults do to each other is not looked at behind points yet.
-	 */
-	if (held->ptl == mm || mm == machine->host_mm)
+	if (held->ptl == mm || (mm == machine->host_mm && !two_faults_meet(machine, op)))
 		return true;
 	if (!held->page && !held->rmap)
 		return false;

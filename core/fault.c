@@ -85,8 +85,17 @@ static int map_page(const struct fault *f, struct page *page, uint32_t prot, str
 	}
 	if (old)
 		page_remove_rmap(f->machine, old, f->vma, f->vpn, f->pte);
-	if (old)
+	if (old) {
+		pte_t half = pte_mk(page->pfn + f->sub, 0) >> 32;
+		bool torn = MUTANT_IF(f->machine, PAE_01, f->entry >> 32 != half);
+		uint32_t *high = &f->pte.table->entry[f->pte.slot].high;
+
+		if (torn)
+			*high = (uint32_t)half;
 		preempt(f->machine, COW_BETWEEN, .ptl = f->vma->mm, .page = page, .page2 = old);
+		if (torn)
+			*high = (uint32_t)(f->entry >> 32);
+	}
 	pte_set(f->machine, f->pte, pte_mk(page->pfn + f->sub, prot));
 	if (pte_present(f->entry))
 		flush_tlb_page(f->machine, f->vma->mm, f->vpn);
@@ -179,8 +188,6 @@ static int do_no_page(const struct fault *f)
 		return err;
 	mark_page_accessed(f->machine, page);
 	preempt(f->machine, FAULT_AFTER_LOOKUP);
-	if (f->write && !(f->vma->flags & VM_SHARED))
-		return map_private_copy(f, page, truncations);
 	if (MUTANT_IF(f->machine, TRN_01,
 		      f->vma->file->truncate_count != truncations &&
 			      f->vma->file->kind == FILE_DISK) ||
@@ -192,6 +199,8 @@ static int do_no_page(const struct fault *f)
 		page_put(f->machine, page);
 		return FAULT_RETRY;
 	}
+	if (f->write && !(f->vma->flags & VM_SHARED))
+		return map_private_copy(f, page, truncations);
 	return map_page(f, page, fault_prot(f), NULL);
 }
 
@@ -248,6 +257,15 @@ int swapin_copy(struct machine *machine, struct vma *vma, uint32_t vpn, struct p
 
 /* ---- swapped -------------------------------------------------------------------- */
 
+/* Whoever was quicker may have given the slot up, and the page may have another by now. */
+static bool is_still_cached(struct machine *machine, const struct page *page, swp_entry_t entry)
+{
+	swp_entry_t now = page->swap;
+
+	return now == swap_sub_entry(machine, entry, 0) || MUTANT_IF(machine, SWP_01, !now) ||
+	       MUTANT_IF(machine, SWP_02, now);
+}
+
 /*
  * The entry's count of the slot goes, the cache's stays: the slot is kept for a next time
  * while there is room. Order matters for who is exclusive: the entry's count first, then the
@@ -258,6 +276,7 @@ static int do_swap_page(const struct fault *f)
 	struct machine *machine = f->machine;
 	swp_entry_t entry = pte_to_swp(f->entry);
 	uint32_t prot = prot_of_flags(f->vma->flags), ours;
+	bool uncached = MUTANT_IF(machine, SWP_03, swap_slot(machine, entry)->map == 1);
 	struct page *page;
 	int err = anon_prepare(machine, f->vma);
 
@@ -266,9 +285,10 @@ static int do_swap_page(const struct fault *f)
 	err = swapin_page(machine, entry, &page);
 	if (err)
 		return err;
+	if (uncached)
+		delete_from_swap_cache(machine, page);
 	preempt(machine, SWAPIN_WAIT);
-	/* Whoever was quicker may have given the slot up, and the page may have another by now. */
-	if (ptep_get(f->pte) != f->entry || page->swap != swap_sub_entry(machine, entry, 0)) {
+	if (ptep_get(f->pte) != f->entry || (!is_still_cached(machine, page, entry) && !uncached)) {
 		page_put(machine, page);
 		return FAULT_RETRY;
 	}
@@ -403,17 +423,23 @@ int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool
 
 /* ---- access --------------------------------------------------------------------- */
 
+bool entry_allows(pte_t entry, bool write)
+{
+	const uint32_t need = write ? PTE_P | PTE_US | PTE_RW : PTE_P | PTE_US;
+
+	return (entry & need) == need;
+}
+
 /* What the processor does: the frame, or false: it faults. */
 static bool hardware_walk(struct machine *machine, struct ptep pte, bool write, pte_t *walked)
 {
-	const uint32_t need = write ? PTE_P | PTE_US | PTE_RW : PTE_P | PTE_US;
 	const uint32_t mark = write ? PTE_A | PTE_D : PTE_A;
 	pte_t entry;
 
 	if (!pte.table)
 		return false;
 	entry = ptep_get(pte);
-	if ((entry & need) != need)
+	if (!entry_allows(entry, write))
 		return false;
 	if ((entry & mark) != mark)
 		pte_set(machine, pte, entry | mark);

@@ -351,6 +351,8 @@ void task_exit(struct machine *machine, uint32_t proc);
  * RES_SEGV, RES_BUS or -ENOMEM.
  */
 int user_access(struct machine *machine, struct mm *mm, uint32_t vpn, bool write, uint32_t *pfn);
+/* Does the processor let a program have what ENTRY maps, without a fault? */
+bool entry_allows(pte_t entry, bool write);
 /* The same from within the kernel, for whoever wants the page there: no TLB hears of it. */
 int fault_in(struct machine *machine, struct mm *mm, uint32_t vpn, bool write);
 /*

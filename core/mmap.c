@@ -74,7 +74,12 @@ void zap_range(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t
 			if (pte_swap(pte))
 				free_swap_and_cache(machine, pte_to_swp(pte));
 		}
+		/* The low word of an entry goes last. */
+		if (MUTANT_IF(machine, PAE_02, pte_present(pte) && pte >> 32))
+			p.table->entry[p.slot].low = (uint32_t)pte;
 		preempt(machine, ZAP_AFTER_FREE, .ptl = vma->mm);
+		if (MUTANT_ON(machine, PAE_02))
+			p.table->entry[p.slot].low = 0;
 	}
 }
 

@@ -177,7 +177,8 @@ static enum rmap_answer unmap_one(struct machine *machine, struct page *page, st
 		return machine->config.stop_on_refusal ? RMAP_STOP : RMAP_KEEP;
 	}
 	entry = pte_get_and_clear(machine, pte);
-	flush_tlb_page(machine, pte.table->mm, vpn);
+	if (!MUTANT_IF(machine, TLB_03, machine->waiting))
+		flush_tlb_page(machine, pte.table->mm, vpn);
 	if (pte_dirty(entry))
 		page->flags |= PG_DIRTY;
 	left = left_behind(machine, page, vma, vpn, page_sub(page, entry));
@@ -187,6 +188,15 @@ static enum rmap_answer unmap_one(struct machine *machine, struct page *page, st
 	MM_ASSERT(page->count > 1);
 	page->count--;
 	return RMAP_DROP;
+}
+
+/* A mutant's flush of all that a walk has unmapped, after the walk. */
+static void flush_late(struct machine *machine)
+{
+	struct mm *mm;
+
+	TAILQ_FOREACH (mm, &machine->mms, link)
+		flush_tlb_mm(machine, mm);
 }
 
 int try_to_unmap(struct machine *machine, struct page *page)
@@ -199,9 +209,12 @@ int try_to_unmap(struct machine *machine, struct page *page)
 		page_walk(machine, page, WALK_UNMAP, unmap_one, &refused);
 	if (page->mapcount && !refused && machine->left_to_clusters)
 		nonlinear_unmap_clusters(machine, page);
-	if (!page->mapcount)
-		return UNMAP_SUCCESS;
-	return refused ? UNMAP_FAIL : UNMAP_AGAIN;
+	if (page->mapcount)
+		return refused ? UNMAP_FAIL : UNMAP_AGAIN;
+	preempt(machine, RECLAIM_UNMAPPED, .page = page);
+	if (MUTANT_ON(machine, TLB_03))
+		flush_late(machine);
+	return UNMAP_SUCCESS;
 }
 
 /* ---- from unmapped to free ------------------------------------------------------ */

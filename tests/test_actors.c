@@ -123,6 +123,21 @@ static const struct {
 	{POINT_WALK_BETWEEN, TWO "evict p0 w0\n@walk.between_vmas read p1 w2\n"},
 	{POINT_STACK_GROW, "mmap p0 w8 2 rw anon|fixed|growsdown\n" TWO
 			   "write p0 w7\n@stack_grow.after_decision write p1 w7\n"},
+	{POINT_RECLAIM_UNMAPPED, TWO "evict p0 w0\n@reclaim.after_unmap exit p1\n"},
+	/* A thread in the same address space: both fault, or its processor needs no fault. */
+	{POINT_FAULT_AFTER_LOOKUP,
+	 FILES "p2 = clone_vm p0\nread p0 w1\n@fault.after_lookup write p2 w1\n"},
+	{POINT_FAULT_AFTER_LOOKUP, "mmap p0 w0 4 rw fixed f0 0\np2 = clone_vm p0\nwrite p0 w1\n"
+				   "@fault.after_lookup write p2 w1\n"},
+	{POINT_FAULT_AFTER_ALLOC,
+	 TWO "p2 = clone_vm p0\nwrite p0 w2\n@fault.after_alloc write p2 w2\n"},
+	{POINT_COW_AFTER_COPY, TWO "p2 = clone_vm p0\nwrite p0 w0\n@cow.after_copy write p2 w0\n"},
+	{POINT_SWAPIN_WAIT, TWO "p2 = clone_vm p0\nswapout p0 w0\nwrite p0 w0\n"
+				"@swapin.wait_page_lock write p2 w0\n"},
+	{POINT_COW_BETWEEN,
+	 TWO "p3 = clone_vm p0\nwrite p0 w0\n@cow.between_rmap_and_pte read p3 w0\n"},
+	{POINT_ZAP_AFTER_FREE, TWO "p3 = clone_vm p0\nmunmap p0 w0 2\n"
+				   "@zap.after_free_before_flush read p3 w1\n"},
 };
 
 static void every_point_is_passed(void **state)
@@ -170,6 +185,11 @@ static const char *const waits[] = {
 	THREAD "@fork.per_pte brk p2 0x08102000\n",
 	THREAD "@fork.per_pte p4 = fork p2\n",
 	THREAD "@fork.per_pte write p2 w0\n",
+	/* A thread that must fault, where the table is locked, and one whose write is not allowed.
+	 */
+	TWO "p3 = clone_vm p0\nmunmap p0 w0 2\n@zap.after_free_before_flush read p3 w0\n",
+	TWO "p3 = clone_vm p0\nmunmap p0 w0 2\n@zap.after_free_before_flush write p3 w1\n",
+	TWO "p3 = clone_vm p0\nwrite p0 w0\n@cow.between_rmap_and_pte write p3 w0\n",
 	/* i_sem. */
 	FILES "truncate f0 0\n@unmap_range.lockbreak truncate f0 2\n",
 	FILES "truncate f0 0\n@truncate.between_unmap_and_detach fwrite f0 0\n",
