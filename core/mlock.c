@@ -64,6 +64,19 @@ static int locked_range(const struct op *op, uint32_t *first, uint32_t *last)
 	return *last >= VPN_LIMIT ? -EINVAL : 0;
 }
 
+/* Every page of the range is there: what mlock promises. */
+static bool all_present(const struct mm *mm, uint32_t first, uint32_t last)
+{
+	struct ptep p;
+	uint32_t vpn;
+
+	for (; first < last && pte_next(mm, first, last, &vpn, &p) && vpn == first; first++) {
+		if (!pte_present(ptep_get(p)))
+			return false;
+	}
+	return first == last;
+}
+
 int op_mlock(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
 	uint32_t first, last;
@@ -75,8 +88,10 @@ int op_mlock(struct machine *machine, struct mm *mm, const struct op *op, struct
 	if (err)
 		return err;
 	err = make_present(machine, mm, first, last);
-	if (!err)
+	if (!err) {
+		MM_ASSERT(all_present(mm, first, last));
 		return 0;
+	}
 	/* Out of memory is worth another try, a page that cannot be had is as good as unmapped. */
 	return err == -ENOMEM ? -EAGAIN : -ENOMEM;
 }

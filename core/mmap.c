@@ -202,6 +202,8 @@ int make_present(struct machine *machine, struct mm *mm, uint32_t first, uint32_
 		if (!vma || vma->start > vpn)
 			return RES_SEGV;
 		/* A private file page is not copied before somebody writes it. */
+		if (MUTANT_IF(machine, MLK_07, (vma->flags & VM_GROWSDOWN) && vpn == vma->start))
+			continue;
 		write = (vma->flags & VM_WRITE) && (!vma->file || (vma->flags & VM_SHARED));
 		err = fault_in(machine, mm, vpn, write);
 		if (err)
@@ -287,6 +289,8 @@ int op_mmap(struct machine *machine, struct mm *mm, const struct op *op, struct 
 		return -EINVAL;
 	if ((flags & OP_MAP_GROWSDOWN) && ((flags & OP_MAP_SHARED) || !(flags & OP_MAP_ANON)))
 		return -EINVAL;
+	if (MUTANT_IF(machine, ACC_04, (vm_flags & (VM_NORESERVE | VM_WRITE)) == VM_NORESERVE))
+		vm_flags &= ~VM_NORESERVE;
 	vpn = mmap_place(machine, mm, addr, len, flags);
 	if (vpn < 0)
 		return (int)vpn;

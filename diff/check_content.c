@@ -36,6 +36,18 @@ static bool report_stray(struct diff *diff, const struct subject *s, uint32_t pr
 	return true;
 }
 
+/* Memory that was mapped with MAP_NORESERVE is charged. */
+static bool report_charge(struct diff *diff, const struct subject *s, uint32_t proc, uint32_t vpn)
+{
+	char name[16];
+
+	find(diff, CHECK_COUNTS, s->name, "model", "charge",
+	     "the page at p%" PRIu32 " %s was mapped with MAP_NORESERVE, and is charged", proc,
+	     page_name(vpn, name, sizeof(name)));
+	find_page(diff->finding, proc, vpn);
+	return true;
+}
+
 /* Must a page that is seen like this not exist, if a read of it fails with ERR? An area that may
  * not be read keeps its pages; content that the model cannot know is no error. */
 static bool is_stray(const struct page_view *view, int err)
@@ -56,6 +68,9 @@ static bool check_memory(struct diff *diff, const struct subject *s)
 			continue;
 		for (uint32_t vpn = 0; machine_next_present(s->machine, proc, &vpn, &view); vpn++) {
 			int err = model_peek(diff->model, proc, vpn, &token);
+
+			if (view.vm_flags & VM_ACCOUNT && model_noreserve(diff->model, proc, vpn))
+				return report_charge(diff, s, proc, vpn);
 
 			if (err && is_stray(&view, err))
 				return report_stray(diff, s, proc, vpn, err);

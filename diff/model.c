@@ -436,6 +436,13 @@ int model_peek(const struct model *model, uint32_t proc, uint32_t vpn, uint64_t 
 	return *token & TOKEN_MAYBE ? -EAGAIN : 0;
 }
 
+bool model_noreserve(const struct model *model, uint32_t proc, uint32_t vpn)
+{
+	const struct area *area = is_alive(model, proc) ? space_area(model->of[proc], vpn) : NULL;
+
+	return area && area->attr & AREA_NORESERVE;
+}
+
 bool model_file_page(const struct model *model, uint32_t proc, uint32_t vpn, uint32_t *file,
 		     uint32_t *pgoff)
 {

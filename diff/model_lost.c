@@ -52,6 +52,7 @@ static struct area area_seen(struct model *model, const struct space *space,
 	area.attr |= seen->vm_flags & MODEL_AREA_SHARED ? AREA_SHARED : 0;
 	area.attr |= seen->vm_flags & MODEL_AREA_GROWSDOWN ? AREA_GROWSDOWN : 0;
 	area.attr |= seen->vm_flags & MODEL_AREA_LOCKED ? AREA_LOCKED : 0;
+	area.attr |= seen->vm_flags & MODEL_AREA_NORESERVE ? AREA_NORESERVE : 0;
 	if (seen->file >= 0 && seen->file < FILE_MAX)
 		area.object = (uint32_t)seen->file;
 	else if (seen->file != -1)

@@ -77,6 +77,8 @@ static void map_new(struct model *model, struct space *space, uint32_t vpn,
 		area.attr |= AREA_GROWSDOWN;
 	if (call->flags & OP_MAP_LOCKED)
 		area.attr |= AREA_LOCKED;
+	if (call->flags & OP_MAP_NORESERVE)
+		area.attr |= AREA_NORESERVE;
 	space_map(model, space, &area);
 	/* Making pages present may mean writing to them, as far as anyone could write. */
 	if (call->flags & (OP_MAP_LOCKED | OP_MAP_POPULATE) && call->prot & OP_PROT_WRITE)

@@ -107,7 +107,8 @@ struct object {
 #define AREA_LOCKED    32u
 /* Somewhere inside, the kernel may have a boundary between two equal areas: equal neighbours
  * become one here, but whether they do in a kernel is its own affair. */
-#define AREA_SEAM 64u
+#define AREA_SEAM      64u
+#define AREA_NORESERVE 128u /* is not to be charged, whatever becomes of it */
 
 struct area {
 	uint32_t start, end; /* pages [start, end) */

@@ -32,6 +32,7 @@ enum model_verdict {
 #define MODEL_AREA_SHARED    8u
 #define MODEL_AREA_GROWSDOWN 0x100u
 #define MODEL_AREA_LOCKED    0x2000u
+#define MODEL_AREA_NORESERVE 0x200000u
 struct model_area {
 	uint32_t start, end; /* vpn */
 	uint32_t vm_flags;   /* VM_* of mm_types.h as plain numbers: READ 1, WRITE 2, EXEC 4 and the
@@ -61,6 +62,9 @@ void model_adopt(struct model *model, const struct model_area *areas, size_t n);
  * the model cannot know it (any content, or one of two). A page that can only be written counts
  * as readable. */
 int model_peek(const struct model *model, uint32_t proc, uint32_t vpn, uint64_t *token);
+
+/* Was page VPN of PROC mapped with MAP_NORESERVE, so that Committed_AS does not count it? */
+bool model_noreserve(const struct model *model, uint32_t proc, uint32_t vpn);
 
 /* Which page of which of f0..f7 is mapped at page VPN of PROC? False: none. */
 bool model_file_page(const struct model *model, uint32_t proc, uint32_t vpn, uint32_t *file,
