@@ -118,7 +118,7 @@ static void tell_to_fail(struct generator *g, struct op *op)
 	}
 }
 
-static void throw_op(struct generator *g, struct op *op)
+void throw_op(struct generator *g, struct op *op)
 {
 	const struct op_info *info;
 
@@ -140,48 +140,6 @@ static void make_op(struct generator *g, struct op *op)
 		throw_op(g, op);
 	if (g->failing && chance(g, g->failing))
 		tell_to_fail(g, op);
-}
-
-/* One of the points that CODE may pass, or POINT_NONE. */
-static enum point make_point(struct generator *g, enum op_code code)
-{
-	uint32_t suitable = 0;
-
-	for (int point = POINT_NONE + 1; point < NR_POINTS; point++)
-		suitable += point_suits((enum point)point, code);
-	if (!suitable)
-		return POINT_NONE;
-	suitable = below(g, suitable);
-	for (int point = POINT_NONE + 1; point < NR_POINTS; point++) {
-		if (point_suits((enum point)point, code) && suitable-- == 0)
-			return (enum point)point;
-	}
-	return POINT_NONE;
-}
-
-/* The page that HOST is about, if it is about one, is the one to meet somebody at. */
-static void meet(struct generator *g, const struct op *host, struct op *op)
-{
-	int at = op_operand_index((enum op_code)host->code, "addr");
-	int own = op_operand_index((enum op_code)op->code, "addr");
-
-	if (at < 0 || own < 0 || !below(g, 3) || (host->refs >> at & 1) || !host->args[at])
-		return;
-	set_arg(op, own, host->args[at]);
-}
-
-/* An op for somebody else to do while HOST is under way. False: HOST passes no point. */
-static bool make_nested(struct generator *g, const struct op *host, struct op *op)
-{
-	enum point point = make_point(g, (enum op_code)host->code);
-
-	if (point == POINT_NONE)
-		return false;
-	throw_op(g, op);
-	meet(g, host, op);
-	op->point = (uint16_t)point;
-	op->point_nth = (uint16_t)(below(g, 2) ? 1 : 1 + below(g, 5));
-	return true;
 }
 
 /* Something to work on: the whole window, mostly private anonymous memory. */
@@ -215,7 +173,9 @@ static void generate(struct generator *g, struct trace *trace, uint32_t n)
 
 		if (!nested) {
 			make_op(g, &op);
-			host = op;
+			/* A script may say what goes on inside an op. */
+			if (op.point == POINT_NONE)
+				host = op;
 		}
 		add(trace, &op);
 	}

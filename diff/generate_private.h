@@ -9,6 +9,7 @@
  *   generate_scene.c     several ops that set up something: areas next to each other, a family ...
  *   generate_walk.c      several ops about one page of it
  *   generate_script.c    both, said in advance and done one by one
+ *   generate_meet.c      ops that others do while one is under way
  */
 #ifndef RMAPFUZZ_GENERATE_PRIVATE_H
 #define RMAPFUZZ_GENERATE_PRIVATE_H
@@ -93,6 +94,19 @@ static inline uint32_t one_of(struct generator *g, uint32_t set)
 		set &= set - 1;
 	return (uint32_t)__builtin_ctz(set);
 }
+
+/* ---- generate.c ---------------------------------------------------------------------------- */
+
+/* An op by the dice. */
+void throw_op(struct generator *g, struct op *op);
+
+/* ---- generate_meet.c ----------------------------------------------------------------------- */
+
+/* An op for somebody else to do while HOST is under way. False: HOST passes no point. */
+bool make_nested(struct generator *g, const struct op *host, struct op *op);
+/* Those who have the page, and some more, do things to it at once. */
+struct focus;
+void meeting(struct generator *g, struct focus *focus);
 
 /* ---- generate_operand.c ------------------------------------------------------------------- */
 

@@ -241,6 +241,31 @@ static void swap_back(struct generator *g, struct focus *focus, struct sharer *s
 	say(g, OP_swapon, area);
 }
 
+/* Swap is short: one small area is left, and more than half full. Pages in memory then give up
+ * their slots. */
+static void fill_swap(struct generator *g, struct focus *focus, struct sharer *s, enum op_code code)
+{
+	const struct machine_config *config = g->config;
+	uint32_t least = 0, n, at = 0x50000000u;
+
+	for (uint32_t i = 1; i < config->nr_swap; i++) {
+		if (config->swap[i].pages < config->swap[least].pages)
+			least = i;
+	}
+	if (!config->nr_swap || config->swap[least].pages > 64)
+		return;
+	for (uint32_t i = 0; i < config->nr_swap; i++) {
+		if (i != least)
+			say(g, OP_swapoff, i);
+	}
+	n = config->swap[least].pages / 2 + below(g, config->swap[least].pages / 2 + 2);
+	if (!n)
+		return;
+	say(g, OP_mmap, s->proc, REGION_NONE, at, n, RW,
+	    OP_MAP_ANON | OP_MAP_FIXED | OP_MAP_POPULATE, 0, 0);
+	say(g, OP_madvise, s->proc, at, n, (uint32_t)ADVICE_PAGEOUT);
+}
+
 /* The page is taken from everybody, one way or another, and comes back to most of them. */
 static void refault(struct generator *g, struct focus *focus, struct sharer *s, enum op_code code)
 {
@@ -320,6 +345,7 @@ static const struct step steps[] = {
 	{cut, OP_mprotect, 3, ANYTHING, COMES},
 	{advise_any, OP_madvise, 1, ANYTHING, COMES},
 	{swap_back, OP_swapoff, 4, ANYTHING, COMES},
+	{fill_swap, OP_swapoff, 1, ANYTHING, COMES},
 	{file_page, OP_fread, 2, A_FILE, COMES},
 	{file_page, OP_fwrite, 3, A_FILE, COMES},
 	{whole_file, OP_writeback, 1, A_FILE, COMES},
@@ -412,6 +438,10 @@ void walk(struct generator *g, struct focus *focus)
 		if (below(g, 4) == 0 || at >= focus->nr)
 			at = below(g, focus->nr);
 		s = &focus->sharer[at];
+		if (g->nesting && below(g, 3) == 0) {
+			meeting(g, focus);
+			continue;
+		}
 		if (comes && focus->nr < sharers && below(g, 2)) {
 			share_more(g, focus, s);
 			continue;

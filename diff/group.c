@@ -26,9 +26,16 @@ static bool is_access(const struct op *op)
 	return op->code == OP_read || op->code == OP_write;
 }
 
+/* It takes a page away from where it is mapped, or asks about it, and changes no area. */
+static bool is_reclaim(const struct op *op)
+{
+	return op->code == OP_evict || op->code == OP_swapout || op->code == OP_age;
+}
+
 static bool is_about_areas(const struct op *op)
 {
-	return op_info((enum op_code)op->code)->operand[0].kind == OPERAND_PROC && !is_access(op);
+	return op_info((enum op_code)op->code)->operand[0].kind == OPERAND_PROC && !is_access(op) &&
+	       !is_reclaim(op);
 }
 
 /* An op of the group before K, the host aside, may change areas of K's process. */

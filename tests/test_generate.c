@@ -186,7 +186,7 @@ static void most_ops_do_something(void **state)
 	diff_options_init(&options);
 	options.nr_backends = 2;
 	diff = diff_create(&options);
-	for (uint64_t seed = 0; seed < 500; seed++) {
+	for (uint64_t seed = 0; seed < 700; seed++) {
 		struct trace trace = generate(seed, 64, false);
 		struct finding finding;
 
