@@ -110,10 +110,12 @@ struct page *cluster_page(struct machine *machine, struct vma *vma, uint32_t vpn
 
 void cluster_fill(struct machine *machine, struct vma *vma, uint32_t vpn, struct page *page)
 {
-	pte_t prot = (prot_of_flags(vma->flags) | PTE_RW) & ~(pte_t)PTE_A;
+	pte_t prot = prot_of_flags(vma->flags) & ~(pte_t)PTE_A;
 
 	if (sub_pages(machine) == 1)
 		return;
+	if (vma->flags & VM_WRITE)
+		prot |= PTE_RW;
 	for (struct segment s = segment_around(machine, vma, vpn); segment_next(&s);) {
 		if (!pte_none(ptep_get(s.pte)))
 			continue;
@@ -139,7 +141,8 @@ void cluster_copy(struct machine *machine, struct vma *vma, uint32_t vpn, struct
 		page_get(new);
 		page_remove_rmap(machine, old, vma, s.vpn, s.pte);
 		pte_set(machine, s.pte,
-			pte_mk(new->pfn + s.sub, (uint32_t)(entry & ~PTE_PFN_MASK) | PTE_RW));
+			pte_mk(new->pfn + s.sub, (uint32_t)(entry & ~PTE_PFN_MASK) |
+							 (vma->flags & VM_WRITE ? PTE_RW : 0)));
 		flush_tlb_page(machine, vma->mm, s.vpn);
 		page_put(machine, old);
 	}

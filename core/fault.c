@@ -111,12 +111,12 @@ static void lru_add_new(struct machine *machine, struct page *page)
 		lru_add(machine, page, true);
 }
 
-/* The area's protection; a write fault makes its entry writable and dirty. */
+/* The area's protection; a write fault makes its entry dirty, and writable unless it is forced. */
 static uint32_t fault_prot(const struct fault *f)
 {
 	uint32_t prot = prot_of_flags(f->vma->flags);
 
-	return f->write ? prot | PTE_RW | PTE_D : prot;
+	return f->write ? maybe_mkwrite(f->vma, prot) : prot;
 }
 
 /* ---- none ----------------------------------------------------------------------- */
@@ -213,9 +213,10 @@ static void page_is_exclusive(const struct fault *f, struct page *page)
 
 /* ---- copied for the reverse map's sake --------------------------------------------- */
 
-/* Count a copy that is about to be made. */
-static void count_early_copy(struct machine *machine)
+/* Count a copy of PAGE that is about to be made. */
+static void count_early_copy(struct machine *machine, const struct page *page)
 {
+	machine->last_op.held_copies += page_held_for_writing(machine, page);
 	machine->last_op.early_copies++;
 	machine->early_copies++;
 }
@@ -229,7 +230,7 @@ static int map_swapped_copy(const struct fault *f, struct page *page)
 	struct page *copy;
 	int err;
 
-	count_early_copy(f->machine);
+	count_early_copy(f->machine, page);
 	err = new_anon_page(f, page, &copy);
 	page_put(f->machine, page);
 	if (err)
@@ -308,7 +309,7 @@ static int do_swap_page(const struct fault *f)
 		remove_exclusive_swap_page(machine, page, ours);
 	if (f->write && can_share_swap_page(machine, page, ours)) {
 		page_is_exclusive(f, page);
-		prot |= PTE_RW | PTE_D;
+		prot = maybe_mkwrite(f->vma, prot);
 	}
 	/* A write to a page that others use too finds it read-only and faults once more. */
 	pte_set(machine, f->pte, pte_mk(page->pfn + f->sub, prot));
@@ -319,7 +320,7 @@ static int do_swap_page(const struct fault *f)
 
 static int reuse_page(const struct fault *f)
 {
-	pte_set(f->machine, f->pte, f->entry | PTE_RW | PTE_D | PTE_A);
+	pte_set(f->machine, f->pte, f->entry | maybe_mkwrite(f->vma, PTE_A));
 	flush_tlb_page(f->machine, f->vma->mm, f->vpn);
 	return 0;
 }
@@ -381,14 +382,16 @@ static int do_wp_page(const struct fault *f)
 int unshare_page(struct machine *machine, struct vma *vma, uint32_t vpn)
 {
 	struct fault f = {.machine = machine, .vma = vma, .vpn = vpn};
+	struct page *old;
 	int err;
 
 	f.write = vma->flags & VM_WRITE;
 	f.pte = pte_lookup(vma->mm, vpn);
 	f.entry = ptep_get(f.pte);
 	f.sub = sub_of(machine, vma_index_of_vpn(vma, vpn));
-	count_early_copy(machine);
-	err = copy_page(&f, pfn_to_page(machine, pte_pfn(f.entry)));
+	old = pfn_to_page(machine, pte_pfn(f.entry));
+	count_early_copy(machine, old);
+	err = copy_page(&f, old);
 	return err == FAULT_RETRY ? 0 : err;
 }
 

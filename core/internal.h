@@ -13,6 +13,7 @@
  *   swap.c      areas, slots, swap cache, exclusivity
  *   swapoff.c   emptying an area; swapon, swapoff
  *   migrate.c   a page's content moves to another frame
+ *   pin.c       get_user_pages: devices, and the debugger's write
  *   reclaim.c   lists, page_referenced, try_to_unmap, shrink
  *   pagetable.c tables, the choke point, census
  *   tlb.c       processors, TLBs, flushes, the gather         (tlb.h)
@@ -24,7 +25,7 @@
  *   config.c    presets and their text form
  *
  * Call order: an op calls vma/fault/..., these call pagetable and rmap wrappers; only reclaim
- * walks. Ownership: a mapping holds one reference on its page, a cache holds one; whoever
+ * walks. Ownership: a mapping holds one reference on its page, a cache one, a pin one; whoever
  * clears an entry drops both mapcount and reference, through zap_pte() or its peers.
  */
 #ifndef RMAPFUZZ_CORE_INTERNAL_H
@@ -385,6 +386,29 @@ void cluster_copy(struct machine *machine, struct vma *vma, uint32_t vpn, struct
 /* Entries that name the slot of PAGE, which is in the swap cache, map it. */
 void cluster_swapin(struct machine *machine, struct vma *vma, uint32_t vpn, struct page *page);
 
+/* What a write fault adds to PROT: an entry is writable where the area is. A forced write leaves it
+ * dirty alone. */
+static inline uint32_t maybe_mkwrite(const struct vma *vma, uint32_t prot)
+{
+	return prot | PTE_D | (vma->flags & VM_WRITE ? PTE_RW : 0);
+}
+
+/* ---- pin.c ------------------------------------------------------------------------ */
+
+/* Frames that a device holds: d0..d15. n == 0: not in use. */
+struct pin {
+	uint32_t n;
+	bool write;
+	struct page *page[PIN_PAGES];
+};
+
+/* Some device may write to PAGE. */
+bool page_held_for_writing(const struct machine *machine, const struct page *page);
+/* All devices are done. */
+void pins_release(struct machine *machine);
+/* Frames are gone anyhow. */
+void pins_reset(struct machine *machine);
+
 /* ---- file.c ----------------------------------------------------------------------- */
 
 struct address_space *file_by_number(struct machine *machine, uint32_t file); /* f0..f7 */
@@ -643,6 +667,9 @@ struct machine {
 	uint32_t passed[NR_POINTS];              /* how often, by this op */
 	struct held held;                        /* by the host, while a nested op runs */
 	const struct address_space *i_mmap_lock; /* truncation holds it */
+
+	struct pin pins[PIN_MAX];
+	bool clustered; /* others in the lockstep have page clustering, if not this one */
 
 	struct vma **areas; /* scratch of truncation */
 	uint32_t max_areas;

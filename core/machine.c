@@ -30,6 +30,7 @@ static void boot(struct machine *machine)
 	machine->counters = (struct rmap_counters){0};
 	machine->swapouts = machine->swapins = machine->reclaimed = machine->unmaps = 0;
 	machine->early_copies = 0;
+	pins_reset(machine);
 	frame_init(machine);
 	swap_boot(machine);
 	file_boot(machine);
@@ -43,6 +44,7 @@ static void boot(struct machine *machine)
 static void take_config(struct machine *machine, const struct machine_config *config)
 {
 	machine->config = *config;
+	machine->clustered = config->cluster != 0;
 	if (machine->rmap->may_unshare)
 		machine->config.cluster = 0;
 }
@@ -274,6 +276,7 @@ void machine_shutdown(struct machine *machine)
 		if (machine->tasks[proc])
 			task_exit(machine, proc);
 	}
+	pins_release(machine);
 	swap_drop_cache(machine);
 	for (uint32_t i = 0; i < FILE_MAX; i++) {
 		struct address_space *file = machine->files[i];

@@ -126,6 +126,12 @@ static const struct op_word nflag_words[] = {
 	{"nonblock", OP_REMAP_NONBLOCK},
 	{NULL, 0},
 };
+static const struct op_word pflag_words[] = {
+	{"-", 0},
+	{"write", OP_PIN_WRITE},
+	{"force", OP_PIN_FORCE},
+	{NULL, 0},
+};
 static const struct op_word advice_words[] = {
 	{"normal", ADVICE_NORMAL},
 	{"random", ADVICE_RANDOM},
@@ -166,13 +172,22 @@ static const struct {
 	[OPERAND_ADVICE] = {"advice", "one word", advice_words},
 	[OPERAND_FILE] = {"file", "`f0` to `f7`: even ones are on disk, odd ones in tmpfs",
 			  no_words},
-	[OPERAND_PGOFF] = {"file offset", "pages, 0 to 1048575", no_words},
+	[OPERAND_PGOFF] = {"offset", "pages into a file or a pin, 0 to 1048575", no_words},
 	[OPERAND_COUNT] = {"count", "0 to 1048575", no_words},
 	[OPERAND_SWAP] = {"swap area", "`s0` to `s31`, in the order of the machine's `swap`",
 			  no_words},
 	[OPERAND_SFLAGS] = {"msync flags", "words joined by a bar; `-` if there is none",
 			    sflag_words},
 	[OPERAND_NFLAGS] = {"remap_file_pages flags", "one word", nflag_words},
+	[OPERAND_PIN] = {"pin",
+			 "`d0` to `d15`; one that holds nothing makes the op fail with `EBADF`",
+			 no_words},
+	[OPERAND_NEWPIN] = {"new pin",
+			    "`d0` to `d15`, before the `=`; one in use makes the op fail with "
+			    "`EBUSY`",
+			    no_words},
+	[OPERAND_PFLAGS] = {"pin flags", "words joined by a bar; `-` if there is none",
+			    pflag_words},
 };
 
 const struct op_word *op_words(enum operand_kind kind)
@@ -232,9 +247,13 @@ uint32_t op_nr_operands(const struct op *op)
 
 int op_destination(const struct op_info *info)
 {
-	int region = operand_of_kind(info, OPERAND_REGION);
+	static const enum operand_kind kinds_made[] = {OPERAND_REGION, OPERAND_NEWPROC,
+						       OPERAND_NEWPIN};
+	int i = -1;
 
-	return region >= 0 ? region : operand_of_kind(info, OPERAND_NEWPROC);
+	for (int k = 0; k < 3 && i < 0; k++)
+		i = operand_of_kind(info, kinds_made[k]);
+	return i;
 }
 
 bool op_gives_address(enum op_code code)
@@ -258,7 +277,7 @@ int op_synopsis(enum op_code code, char *buf, size_t size)
 
 	text_init(&text, buf, size);
 	if (destination >= 0) {
-		bool must = info->operand[destination].kind == OPERAND_NEWPROC;
+		bool must = info->operand[destination].kind != OPERAND_REGION;
 
 		text_put(&text, must ? "%s = " : "[%s =] ", info->operand[destination].name);
 	}

@@ -109,11 +109,12 @@ uint32_t page_referenced(struct machine *machine, struct page *page)
 
 /* ---- try_to_unmap --------------------------------------------------------------- */
 
-/* 2.6.6 knows locked areas, and entries that are between two areas. */
+/* 2.6.6 knows locked areas, and entries that are between two areas. That it took pages away which a
+ * device holds was a bug, whatever the era. */
 static bool refuses_2_6_6(struct machine *machine, struct page *page, struct vma *vma,
 			  struct ptep pte)
 {
-	return !vma || (vma->flags & VM_LOCKED);
+	return !vma || (vma->flags & VM_LOCKED) || ((page->flags & PG_SWAPCACHE) && page->pins);
 }
 
 /*

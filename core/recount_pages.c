@@ -31,9 +31,10 @@ static bool check_census(struct recount *r, const struct page *page)
 static bool check_used_page(struct recount *r, const struct page *page)
 {
 	bool fixed = page->flags & (PG_RESERVED | PG_TABLE);
-	uint32_t count =
-		page->seen + (page->mapping != NULL) + !!(page->flags & PG_SWAPCACHE) + fixed;
+	uint32_t count = page->seen + (page->mapping != NULL) + !!(page->flags & PG_SWAPCACHE) +
+			 fixed + page->pins;
 
+	r->pins += page->pins;
 	r->mapping_pages += page->mapping != NULL;
 	r->swapcache_pages -= !!(page->flags & PG_SWAPCACHE);
 	r->table_pages += !!(page->flags & PG_TABLE);
@@ -101,12 +102,33 @@ static bool check_zone(struct recount *r, const struct zone *zone)
 	       check_list(r, zone, &zone->inactive, PG_LRU, nr_inactive);
 }
 
+/* Each page that a device holds knows so, and there are no others. */
+static bool check_pins(struct recount *r)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < PIN_MAX; i++) {
+		const struct pin *pin = &r->machine->pins[i];
+
+		for (uint32_t k = 0; k < pin->n; k++) {
+			const struct page *page = pin->page[k];
+
+			if (!(page->flags & PG_RESERVED) && !page->pins)
+				return recount_wrong(r, "page 0x%x is pinned and does not know it",
+						     page->pfn);
+			n += !(page->flags & PG_RESERVED);
+		}
+	}
+	return recount_same(r, "number of pinned pages", r->pins, n);
+}
+
 bool check_zones(struct recount *r)
 {
 	for (enum zone_id id = 0; id < NR_ZONES; id++) {
 		if (!check_zone(r, &r->machine->zones[id]))
 			return false;
 	}
-	return recount_same(r, "number of cached pages", r->cached_pages, r->mapping_pages) &&
+	return check_pins(r) &&
+	       recount_same(r, "number of cached pages", r->cached_pages, r->mapping_pages) &&
 	       (!r->swapcache_pages || recount_wrong(r, "a swap cache page and its slot disagree"));
 }

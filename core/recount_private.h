@@ -12,7 +12,7 @@ struct recount {
 	size_t size;
 	/* Found so far, over the whole machine. */
 	uint32_t mms, tasks, areas, file_areas, pte_tables, pmd_tables, files;
-	uint32_t cached_pages, mapping_pages, swapcache_pages, table_pages;
+	uint32_t cached_pages, mapping_pages, swapcache_pages, table_pages, pins;
 	uint32_t committed;
 	uint64_t tlb_users;
 	const struct vma *charged_wrongly; /* one of them, if there are any */

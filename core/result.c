@@ -16,11 +16,11 @@ static const struct {
 	int err;
 	const char *name;
 } errnos[] = {
-	NAME(EPERM),   NAME(ENOENT),    NAME(ESRCH),  NAME(EINTR),  NAME(EIO),     NAME(ENXIO),
-	NAME(E2BIG),   NAME(EBADF),     NAME(ECHILD), NAME(EAGAIN), NAME(ENOMEM),  NAME(EACCES),
-	NAME(EFAULT),  NAME(EBUSY),     NAME(EEXIST), NAME(ENODEV), NAME(EINVAL),  NAME(ENFILE),
-	NAME(EMFILE),  NAME(EFBIG),     NAME(ENOSPC), NAME(ERANGE), NAME(EDEADLK), NAME(ENOSYS),
-	NAME(ENODATA), NAME(EOVERFLOW),
+	NAME(EPERM),   NAME(ENOENT),    NAME(ESRCH),      NAME(EINTR),  NAME(EIO),     NAME(ENXIO),
+	NAME(E2BIG),   NAME(EBADF),     NAME(ECHILD),     NAME(EAGAIN), NAME(ENOMEM),  NAME(EACCES),
+	NAME(EFAULT),  NAME(EBUSY),     NAME(EEXIST),     NAME(ENODEV), NAME(EINVAL),  NAME(ENFILE),
+	NAME(EMFILE),  NAME(EFBIG),     NAME(ENOSPC),     NAME(ERANGE), NAME(EDEADLK), NAME(ENOSYS),
+	NAME(ENODATA), NAME(EOVERFLOW), NAME(EOPNOTSUPP),
 };
 #undef NAME
 #define NR_ERRNOS (sizeof(errnos) / sizeof(errnos[0]))
@@ -82,12 +82,13 @@ static void put_value(struct text *text, enum op_code code, uint32_t value)
 /* What a result of CODE says beyond success. */
 static bool gives_token(enum op_code code)
 {
-	return code == OP_read || code == OP_fread;
+	return code == OP_read || code == OP_fread || code == OP_pinread;
 }
 static bool gives_value(enum op_code code)
 {
 	return op_gives_address(code) || op_gives_unmap(code) || code == OP_age ||
-	       code == OP_reclaim || code == OP_writeback || code == OP_mkclean || code == OP_fdrop;
+	       code == OP_reclaim || code == OP_writeback || code == OP_mkclean ||
+	       code == OP_fdrop || code == OP_pin;
 }
 
 void expect_put(struct text *text, enum op_code code, const struct expect *expect)

@@ -250,6 +250,19 @@ static void add_entries(struct machine_state *state, struct machine *machine, co
 	}
 }
 
+static void add_pins(struct machine_state *state, struct machine *machine)
+{
+	for (uint32_t i = 0; i < PIN_MAX; i++) {
+		const struct pin *pin = &machine->pins[i];
+
+		if (!pin->n)
+			continue;
+		machine_state_word(state, (uint64_t)i << 32 | pin->n << 1 | pin->write);
+		for (uint32_t k = 0; k < pin->n; k++)
+			add_page(state, machine, pin->page[k]);
+	}
+}
+
 static void add_mm(struct machine_state *state, const struct mm *mm)
 {
 	machine_state_name(state, STATE_OBJECT, (uintptr_t)mm);
@@ -302,6 +315,7 @@ void machine_state_add(struct machine_state *state, struct machine *machine)
 		if (machine->tasks[proc] && machine->tasks[proc]->mm->id == proc)
 			add_entries(state, machine, machine->tasks[proc]->mm);
 	}
+	add_pins(state, machine);
 	TAILQ_FOREACH (file, &machine->file_list, link)
 		add_file(state, machine, file);
 }

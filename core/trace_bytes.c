@@ -39,6 +39,7 @@ struct state {
 	uint32_t nr_regions;  /* named so far, at most REGION_MAX */
 	uint32_t last_region; /* the newest name */
 	uint32_t nr_swap;     /* swap areas of the machine */
+	uint32_t pins;        /* bit per pin */
 };
 
 static void state_init(struct state *state, const struct machine_config *config)
@@ -95,10 +96,24 @@ static void state_exit(struct state *state, const struct op *op)
 	state->nr_alive--;
 }
 
+static void state_pin(struct state *state, const struct op *op)
+{
+	if (!op_fails(op) && is_alive(state, op->args[0]))
+		state->pins |= 1u << op->args[1] % PIN_MAX;
+}
+
 static void state_step(struct state *state, const struct op *op)
 {
 	const struct op_info *info = op_info(op->code);
 	int region = op_destination(info);
+
+	if (op->code == OP_pin || op->code == OP_unpin) {
+		if (op->code == OP_pin)
+			state_pin(state, op);
+		else
+			state->pins &= ~(1u << op->args[0] % PIN_MAX);
+		return;
+	}
 
 	if (region >= 0 && info->operand[region].kind == OPERAND_NEWPROC)
 		state_fork(state, op);
@@ -438,14 +453,15 @@ static uint32_t shortest_len(enum op_code code)
 static bool may_populate(enum op_code code)
 {
 	return code == OP_mmap || code == OP_mremap || code == OP_mlock ||
-	       code == OP_remap_file_pages;
+	       code == OP_remap_file_pages || code == OP_pin;
 }
 
 /* Is it the more interesting the less of an area it covers? */
 static bool wants_part(enum op_code code)
 {
 	return code == OP_munmap || code == OP_mprotect || code == OP_madvise || code == OP_mlock ||
-	       code == OP_munlock || code == OP_msync || code == OP_remap_file_pages;
+	       code == OP_munlock || code == OP_msync || code == OP_remap_file_pages ||
+	       code == OP_pin;
 }
 
 static struct operand read_len(const struct state *state, enum op_code code, uint32_t field)
@@ -606,6 +622,44 @@ static uint32_t write_area_full(struct writer *out, struct operand operand)
 	return AREA_ESCAPE;
 }
 
+/* A pin, 4 bits: 0..14 the one with this number among those that are made, modulo how many there
+ * are; one to be made is the lowest free; 15: a byte. */
+#define PIN_ESCAPE 15
+
+static struct operand read_pin(const struct state *state, enum op_code code, uint32_t field)
+{
+	uint32_t pins = state->pins;
+
+	if (!pins)
+		return plain(0);
+	for (field %= (uint32_t)__builtin_popcount(pins); field; field--)
+		pins &= pins - 1;
+	return plain((uint32_t)__builtin_ctz(pins));
+}
+
+static uint32_t guess_pin(const struct state *state, enum op_code code, struct operand operand)
+{
+	uint32_t below = state->pins & ((1u << operand.value % PIN_MAX) - 1);
+
+	return (uint32_t)__builtin_popcount(below);
+}
+
+static struct operand read_newpin(const struct state *state, enum op_code code, uint32_t field)
+{
+	return plain((uint32_t)__builtin_ctz(~state->pins) % PIN_MAX);
+}
+
+static struct operand read_pin_full(struct reader *in, const struct state *state, uint32_t field)
+{
+	return plain(get(in, 1) % PIN_MAX);
+}
+
+static uint32_t write_pin_full(struct writer *out, struct operand operand)
+{
+	put(out, 1, operand.value % PIN_MAX);
+	return PIN_ESCAPE;
+}
+
 static const struct field fields[] = {
 	[OPERAND_PROC] = {4, PROC_ESCAPE, read_proc, guess_proc, read_slot, write_slot},
 	[OPERAND_NEWPROC] = {4, PROC_ESCAPE, read_newproc, guess_zero, read_newproc_full,
@@ -627,9 +681,12 @@ static const struct field fields[] = {
 	[OPERAND_PGOFF] = {5, PGOFF_ESCAPE, read_pgoff, guess_pgoff, read_pgoff_full,
 			   write_pgoff_full},
 	[OPERAND_SWAP] = {4, AREA_ESCAPE, read_area, guess_area, read_area_full, write_area_full},
+	[OPERAND_PIN] = {4, PIN_ESCAPE, read_pin, guess_pin, read_pin_full, write_pin_full},
+	[OPERAND_NEWPIN] = {4, PIN_ESCAPE, read_newpin, guess_zero, read_pin_full, write_pin_full},
+	[OPERAND_PFLAGS] = {2, 4, read_plain, guess_plain, NULL, NULL},
 };
 _Static_assert(OP_PROT_MASK == 7 && OP_MREMAP_MASK == 7 && OP_MS_MASK == 7 && OP_REMAP_MASK == 1 &&
-		       FILE_MAX == 8 && NR_ADVICE <= 8,
+		       OP_PIN_MASK == 3 && FILE_MAX == 8 && NR_ADVICE <= 8,
 	       "fields without an escape hold every value");
 
 /* ---- ops ---------------------------------------------------------------------------------- */

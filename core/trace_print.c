@@ -103,6 +103,10 @@ static void put_operand(struct text *text, const struct op *op, uint32_t i)
 	case OPERAND_SWAP:
 		text_put(text, "s%" PRIu32, value);
 		break;
+	case OPERAND_PIN:
+	case OPERAND_NEWPIN:
+		text_put(text, "d%" PRIu32, value);
+		break;
 	case OPERAND_ADDR:
 		if (op->refs & 1u << i)
 			put_ref(text, value);
@@ -116,6 +120,7 @@ static void put_operand(struct text *text, const struct op *op, uint32_t i)
 	case OPERAND_RFLAGS:
 	case OPERAND_SFLAGS:
 	case OPERAND_NFLAGS:
+	case OPERAND_PFLAGS:
 		put_flags(text, kind, value, "|");
 		break;
 	case OPERAND_ADVICE:

@@ -32,7 +32,7 @@ bool op_wants_optional(const struct op *op);
 /* How many operands OP has: without the optional ones if they are neither asked for nor hold
  * anything but 0. */
 uint32_t op_nr_operands(const struct op *op);
-/* The operand that stands before "=", or -1: a region or the child of fork. */
+/* The operand that stands before "=", or -1: a region, the child of fork, a new pin. */
 int op_destination(const struct op_info *info);
 /* Is the value of a result of CODE an address? One of UNMAP_*? */
 bool op_gives_address(enum op_code code);

@@ -240,6 +240,8 @@ static int parse_slot(struct parser *parser, struct word word, struct operand *o
 		[OPERAND_REGION] = {'r', REGION_MAX - 1, "a region (r0 to r31)"},
 		[OPERAND_FILE] = {'f', FILE_MAX - 1, "a file (f0 to f7)"},
 		[OPERAND_SWAP] = {'s', SWAP_AREAS_MAX - 1, "a swap area (s0 to s31)"},
+		[OPERAND_PIN] = {'d', PIN_MAX - 1, "a pin (d0 to d15)"},
+		[OPERAND_NEWPIN] = {'d', PIN_MAX - 1, "a pin (d0 to d15)"},
 	};
 
 	if (!numbered(word, slots[operand->kind].letter, slots[operand->kind].max, &operand->value))
@@ -329,6 +331,8 @@ static const char *flag_names(enum operand_kind kind)
 		return "sync, async, invalidate or -";
 	case OPERAND_NFLAGS:
 		return "nonblock or -";
+	case OPERAND_PFLAGS:
+		return "write, force or -";
 	default:
 		return "maymove, fixed, dontunmap or -";
 	}
@@ -377,6 +381,8 @@ static parse_operand_fn *const parse_operand[] = {
 	[OPERAND_FILE] = parse_slot,    [OPERAND_PGOFF] = parse_number,
 	[OPERAND_COUNT] = parse_number, [OPERAND_SWAP] = parse_slot,
 	[OPERAND_SFLAGS] = parse_flags, [OPERAND_NFLAGS] = parse_flags,
+	[OPERAND_PIN] = parse_slot,     [OPERAND_NEWPIN] = parse_slot,
+	[OPERAND_PFLAGS] = parse_flags,
 };
 
 /* Operand I of OP from WORD. */
@@ -414,9 +420,10 @@ static int parse_destination(struct parser *parser, struct op *op, struct word w
 		return 0;
 	if (word.n)
 		return set_operand(parser, op, (uint32_t)i, word);
-	if (info->operand[i].kind == OPERAND_NEWPROC)
-		return fail(parser, NO_WORD, "", "%s needs a name for its %s, as in \"p1 = %s p0\"",
-			    info->name, info->operand[i].name, info->name);
+	if (info->operand[i].kind != OPERAND_REGION)
+		return fail(parser, NO_WORD, "", "%s needs a name for its %s, as in \"%s = %s p0\"",
+			    info->name, info->operand[i].name,
+			    info->operand[i].kind == OPERAND_NEWPROC ? "p1" : "d0", info->name);
 	op->args[i] = REGION_NONE;
 	return 0;
 }

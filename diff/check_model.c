@@ -78,6 +78,8 @@ void model_follow(struct diff *diff)
 	diff->why[0] = '\0';
 	diff->verdict = model_step(diff->model, &diff->op, &reference->result, failed, diff->why,
 				   sizeof(diff->why));
+	if (reference->last->held_copies)
+		model_forget_pins(diff->model);
 	if (diff->verdict == MODEL_LOST)
 		adopt(diff);
 	else if (diff->verdict == MODEL_ABSTAINS)

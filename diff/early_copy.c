@@ -12,6 +12,9 @@
  * against the machine's own page tables, counts, structure and leaks. What a result says of
  * residence (how many entries were young, how many pages were freed) no program can ask for.
  *
+ * If a device may write to the page that was copied, what it writes reaches one side and not the
+ * other: who copied leaves the lockstep.
+ *
  * Memory also runs short at other times, and a nested op meets its point at others. A subject that
  * is apart when that happens may have got less far; it leaves the lockstep.
  */
@@ -75,6 +78,16 @@ void excuse_early_copies(struct diff *diff)
 	}
 }
 
+/* S has copied a page that a device writes to. */
+static bool copied_held(const struct diff *diff, const struct subject *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t k = 0; k < diff->nr_group; k++)
+		n += s->outcomes[k].trace.held_copies;
+	return n;
+}
+
 /* A nested op ran elsewhere in S: how often a point is passed depends on what is in memory. */
 static bool nested_elsewhere(const struct diff *diff, const struct subject *s)
 {
@@ -91,7 +104,7 @@ void excuse_apart(struct diff *diff)
 		if (!s->apart || s->alone)
 			continue;
 		if (!ran_short(diff, s) && !ran_short(diff, diff->reference) &&
-		    !nested_elsewhere(diff, s))
+		    !nested_elsewhere(diff, s) && !copied_held(diff, s))
 			continue;
 		s->alone = true;
 		excuse_count(diff, s->last->meta_failed ? EXCUSE_META_FAILURE : EXCUSE_EARLY_COPY);

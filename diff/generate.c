@@ -24,6 +24,8 @@ static const uint8_t weights[NR_OPS] = {
 	[OP_mlockall] = 1, [OP_munlockall] = 1, [OP_msync] = 2,    [OP_writeback] = 2,
 	[OP_mkclean] = 4,  [OP_fdrop] = 2,      [OP_fpunch] = 2,   [OP_swapon] = 1,
 	[OP_swapoff] = 2,  [OP_clone_vm] = 3,   [OP_migrate] = 6,  [OP_remap_file_pages] = 6,
+	[OP_pin] = 4,      [OP_unpin] = 2,      [OP_pinread] = 4,  [OP_pinwrite] = 4,
+	[OP_poke] = 3,
 };
 
 /* Switch some ops off, weight the rest between once and sixteen times, and deal the cards. Rounding

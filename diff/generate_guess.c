@@ -254,6 +254,21 @@ static void note_remap(struct generator *g, const struct op *op)
 		guess->present |= pages_at(g, op, 1, op->args[2]) & guess->mapped;
 }
 
+static void note_pin(struct generator *g, const struct op *op)
+{
+	struct guess *guess = guess_of(g, op->args[0]);
+
+	if (!guess)
+		return;
+	guess->present |= pages_at(g, op, 2, op->args[3]) & guess->usable;
+	g->now.pins |= 1u << op->args[1];
+}
+
+static void note_unpin(struct generator *g, const struct op *op)
+{
+	g->now.pins &= ~(1u << op->args[0]);
+}
+
 typedef void note_fn(struct generator *g, const struct op *op);
 static note_fn *const notes[NR_OPS] = {
 	[OP_mmap] = note_mmap,         [OP_munmap] = note_munmap,
@@ -266,6 +281,8 @@ static note_fn *const notes[NR_OPS] = {
 	[OP_swapon] = note_swapon,     [OP_swapoff] = note_swapoff,
 	[OP_mlock] = note_mlock,       [OP_mlockall] = note_mlockall,
 	[OP_clone_vm] = note_clone_vm, [OP_remap_file_pages] = note_remap,
+	[OP_pin] = note_pin,           [OP_unpin] = note_unpin,
+	[OP_poke] = note_access,
 };
 
 void note(struct generator *g, const struct op *op)

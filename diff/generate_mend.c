@@ -188,6 +188,36 @@ static void mend_remap(struct generator *g, struct op *op)
 		set_arg(op, 3, below(g, g->config->file_pages - op->args[2] + 1));
 }
 
+/* A few pages, of which one had better be there. One that is in use is let go first. */
+static void mend_pin(struct generator *g, struct op *op)
+{
+	struct guess *guess = guess_of(g, op->args[0]);
+
+	if (g->now.pins >> op->args[1] & 1 && !chance(g, g->wild)) {
+		*op = (struct op){.code = OP_unpin, .args = {op->args[1]}};
+		return;
+	}
+	if (!guess)
+		return;
+	aim(g, op, 2, guess->usable && below(g, 8) ? guess->usable : guess->mapped, 240);
+	if (!chance(g, g->wild))
+		set_arg(op, 3, 1 + below(g, 3));
+}
+
+/* A device has something to do with what it holds; if it holds nothing, let it. */
+static void mend_device(struct generator *g, struct op *op)
+{
+	if (!g->now.pins && below(g, 4)) {
+		op->code = OP_pin;
+		for (int i = 0; i < op_info(OP_pin)->nargs; i++)
+			op->args[i] = make_operand(g, op, i, op_info(OP_pin)->operand[i].kind);
+		mend_pin(g, op);
+		return;
+	}
+	if (!chance(g, g->wild))
+		op->args[1] = below(g, 4) ? 0 : below(g, 3);
+}
+
 mend_fn *const mend[NR_OPS] = {
 	[OP_mmap] = mend_mmap,         [OP_munmap] = mend_range,
 	[OP_mremap] = mend_mremap,     [OP_brk] = mend_brk,
@@ -199,4 +229,6 @@ mend_fn *const mend[NR_OPS] = {
 	[OP_swapoff] = mend_swapoff,   [OP_mlock] = mend_mlock,
 	[OP_munlock] = mend_range,     [OP_msync] = mend_range,
 	[OP_mlockall] = mend_mlockall, [OP_remap_file_pages] = mend_remap,
+	[OP_pin] = mend_pin,           [OP_pinread] = mend_device,
+	[OP_pinwrite] = mend_device,   [OP_poke] = mend_access,
 };

@@ -145,6 +145,13 @@ uint32_t make_operand(struct generator *g, struct op *op, int i, enum operand_ki
 		return chance(g, g->wild) ? below(g, 4096) : 1 + below(g, 16);
 	case OPERAND_SWAP:
 		return chance(g, g->wild) ? below(g, SWAP_AREAS_MAX) : make_swap(g);
+	case OPERAND_PIN:
+		return g->now.pins && !chance(g, g->wild) ? one_of(g, g->now.pins)
+							  : below(g, PIN_MAX);
+	case OPERAND_NEWPIN:
+		return below(g, PINS_MAX);
+	case OPERAND_PFLAGS:
+		return below(g, 8) ? below(g, 4) ? OP_PIN_WRITE : 0 : below(g, OP_PIN_MASK + 1);
 	case OPERAND_SFLAGS:
 		return below(g, 2) ? OP_MS_SYNC : below(g, OP_MS_MASK + 1);
 	case OPERAND_NONE:

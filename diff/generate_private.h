@@ -31,6 +31,7 @@ uint64_t random_next(struct random *random);
 #define WINDOW_MAX 32u /* pages: a bit each */
 #define PROCS_MAX  8u
 #define SCENES_MAX 16u
+#define PINS_MAX   4u
 
 /* What a process has in the window, as far as one can know without running the trace. */
 struct guess {
@@ -44,6 +45,7 @@ struct belief {
 	struct guess guess[PROCS_MAX];
 	uint8_t space[PROCS_MAX]; /* a process's guess: threads share one */
 	uint32_t swap_off;        /* areas that should be off, a bit each */
+	uint32_t pins;            /* those in use, a bit each */
 	bool locked;              /* there have been locked mappings */
 	bool vast; /* there may be a mapping that had better not be brought in whole */
 };

@@ -37,6 +37,7 @@ void model_destroy(struct model *model)
 	free(model->object);
 	free(model->pool.chunk);
 	free(model->scratch);
+	free(model->cell);
 	free(model);
 }
 
@@ -64,6 +65,7 @@ void model_reset(struct model *model, const struct machine_config *config)
 		space->shown.n = 0;
 	}
 	objects_reset(model);
+	cells_reset(model);
 }
 
 /* ---- processes --------------------------------------------------------------------- */
@@ -95,8 +97,10 @@ static void leave(struct model *model, uint32_t proc)
 	struct space *space = model->of[proc];
 
 	model->of[proc] = NULL;
-	if (--space->users == 0)
+	if (--space->users == 0) {
+		cells_forget_space(model, space);
 		space_clear(model, space);
+	}
 }
 
 static enum model_verdict step_fork(const struct judge *judge)
@@ -107,12 +111,15 @@ static enum model_verdict step_fork(const struct judge *judge)
 
 	if (child >= PROC_MAX || is_alive(model, child))
 		return must_fail(judge, EAGAIN, 0);
-	if (out_of_memory(judge))
+	if (out_of_memory(judge)) {
+		cells_protect(model, judge->space, 0, VPN_END, false);
 		return MODEL_AGREES;
+	}
 	verdict = must_succeed(judge);
 	if (verdict == MODEL_AGREES) {
 		enter(model, child, space_unused(model));
 		space_copy(model, model->of[child], judge->space);
+		cells_fork(model, judge->space, model->of[child]);
 	}
 	return verdict;
 }
@@ -222,6 +229,8 @@ static enum model_verdict access_failed(const struct judge *judge, uint32_t vpn)
 		return lose(judge, vpn, space->area[i].start);
 	if (judge->op->code == OP_write && i < space->n && space->area[i].start <= vpn)
 		area_maybe_copied(judge->model, space, &space->area[i], vpn, vpn + 1);
+	if (judge->op->code == OP_write)
+		cells_populated(judge->model, space, vpn, vpn + 1, false);
 	return MODEL_AGREES;
 }
 
@@ -239,6 +248,8 @@ static enum model_verdict settle(const struct judge *judge, const struct area *a
 
 	if (area->attr & AREA_SHARED) {
 		object_write(model, area->object, area_pgoff(model, judge->space, area, vpn), seen);
+	} else if (page_settle(model, judge->space, vpn, seen)) {
+		return MODEL_AGREES;
 	} else if (content == TOKEN_UNKNOWN) {
 		/* The page of a file may still be the file's own. */
 		tokens_set(&model->pool, tokens, vpn,
@@ -318,7 +329,7 @@ static enum model_verdict step_write(const struct judge *judge)
 		object_write(model, area->object, area_pgoff(model, judge->space, area, vpn),
 			     token);
 	else
-		tokens_set(&model->pool, &judge->space->tokens, vpn, token);
+		page_write(model, judge->space, vpn, token);
 	return must_succeed(judge);
 }
 
@@ -380,6 +391,9 @@ static step_fn *const steps[NR_OPS] = {
 	[OP_fpunch] = step_fpunch,     [OP_migrate] = step_evict,
 	[OP_swapon] = step_swapon,     [OP_swapoff] = step_swapoff,
 	[OP_clone_vm] = step_clone_vm, [OP_remap_file_pages] = step_remap_file_pages,
+	[OP_pin] = step_pin,           [OP_unpin] = step_unpin,
+	[OP_pinread] = step_pinread,   [OP_pinwrite] = step_pinwrite,
+	[OP_poke] = step_poke,
 };
 
 /* fork and clone_vm may find their parent dead or their child's slot taken. */

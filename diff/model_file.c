@@ -65,6 +65,7 @@ void object_put(struct model *model, uint32_t number)
 	object = &model->object[number];
 	if (--object->users || number < FILE_MAX)
 		return;
+	cells_orphan(model, number, 0, VPN_END);
 	tokens_clear(&model->pool, &object->tokens, 0, VPN_END);
 	object->next_free = model->free_object;
 	model->free_object = number + 1;
@@ -108,7 +109,7 @@ uint64_t area_content(const struct model *model, const struct space *space, cons
 	uint64_t token;
 
 	if (!(area->attr & AREA_SHARED) && tokens_get(&model->pool, &space->tokens, vpn, &token))
-		return token;
+		return token_seen(model, token);
 	return area_beneath(model, space, area, vpn);
 }
 
@@ -145,6 +146,7 @@ static void shrink(struct model *model, uint32_t file, uint32_t size)
 	struct object *object = &model->object[file];
 	uint32_t proc, i;
 
+	cells_orphan(model, file, size, VPN_END);
 	if (object->boot > size)
 		object->boot = size;
 	tokens_clear(&model->pool, &object->tokens, size, VPN_END);
@@ -199,6 +201,7 @@ enum model_verdict step_fpunch(const struct judge *judge)
 	if (out_of_memory(judge))
 		return MODEL_AGREES;
 	object = &model->object[file];
+	cells_orphan(model, file, first, (uint32_t)last);
 	tokens_clear(&model->pool, &object->tokens, first, (uint32_t)last);
 	for (pgoff = first; pgoff < last && pgoff < object->boot; pgoff++)
 		object_write(model, file, pgoff, 0);

@@ -17,12 +17,12 @@ static const char *outcome_name(int32_t err, char *buf, size_t size)
 		int32_t err;
 		const char *name;
 	} names[] = {
-		{0, "success"},      {-EINVAL, "EINVAL"},   {-ENOMEM, "ENOMEM"},
-		{-EFAULT, "EFAULT"}, {-ESRCH, "ESRCH"},     {-EAGAIN, "EAGAIN"},
-		{-EBADF, "EBADF"},   {-EFBIG, "EFBIG"},     {-EOVERFLOW, "EOVERFLOW"},
-		{-EACCES, "EACCES"}, {-ENODATA, "ENODATA"}, {-ENOSPC, "ENOSPC"},
-		{-EPERM, "EPERM"},   {-EBUSY, "EBUSY"},     {RES_SEGV, "SIGSEGV"},
-		{RES_BUS, "SIGBUS"},
+		{0, "success"},      {-EINVAL, "EINVAL"},         {-ENOMEM, "ENOMEM"},
+		{-EFAULT, "EFAULT"}, {-ESRCH, "ESRCH"},           {-EAGAIN, "EAGAIN"},
+		{-EBADF, "EBADF"},   {-EFBIG, "EFBIG"},           {-EOVERFLOW, "EOVERFLOW"},
+		{-EACCES, "EACCES"}, {-ENODATA, "ENODATA"},       {-ENOSPC, "ENOSPC"},
+		{-EPERM, "EPERM"},   {-EOPNOTSUPP, "EOPNOTSUPP"}, {-EIO, "EIO"},
+		{-EBUSY, "EBUSY"},   {RES_SEGV, "SIGSEGV"},       {RES_BUS, "SIGBUS"},
 	};
 	size_t i;
 

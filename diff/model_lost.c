@@ -185,6 +185,8 @@ void model_adopt(struct model *model, const struct model_area *areas, size_t n)
 	if (lost->proc == PROC_MAX)
 		return;
 	space = model->of[lost->proc];
+	if (lost->moving)
+		cells_doubt(model, space, 0, VPN_END);
 	object_get(model, lost->object);
 	for (i = 0; i < lost->n; i++)
 		adopt_range(model, space, lost->range[i].first, lost->range[i].last, areas, n);

@@ -128,6 +128,22 @@ enum model_verdict step_munmap(const struct judge *judge)
 
 /* ---- mprotect ---------------------------------------------------------------------- */
 
+/* Where the protection changes, private pages are write-protected until they are written again. */
+static void protect_changed(const struct judge *judge, uint32_t first, uint32_t last)
+{
+	struct space *space = judge->space;
+	uint32_t i;
+
+	for (i = space_find(space, first); i < space->n && space->area[i].start < last; i++) {
+		const struct area *area = &space->area[i];
+
+		if ((area->attr & AREA_PROT) != judge->op->args[3])
+			cells_protect(judge->model, space,
+				      area->start > first ? area->start : first,
+				      area->end < last ? area->end : last, true);
+	}
+}
+
 enum model_verdict step_mprotect(const struct judge *judge)
 {
 	uint32_t addr = judge->op->args[1], len = judge->op->args[2];
@@ -139,10 +155,13 @@ enum model_verdict step_mprotect(const struct judge *judge)
 		return must_succeed(judge);
 	if (wraps(first, len))
 		return must_fail(judge, ENOMEM, EINVAL);
-	if (out_of_memory(judge))
+	if (out_of_memory(judge)) {
+		cells_protect(judge->model, judge->space, first, last, false);
 		return lose(judge, first, last);
+	}
 	/* Areas change one after the other, up to the first gap. */
 	to = space_mapped_to(judge->space, first, last);
+	protect_changed(judge, first, to);
 	space_change(judge->model, judge->space, first, to, AREA_PROT, judge->op->args[3]);
 	return to == last ? must_succeed(judge) : must_fail(judge, ENOMEM, 0);
 }
@@ -176,6 +195,7 @@ static void dontneed_maybe(const struct judge *judge, uint32_t first, uint32_t l
 	struct tokens *tokens = &judge->space->tokens;
 	uint64_t token;
 
+	cells_doubt(judge->model, judge->space, first, last);
 	for (; tokens_next(pool, tokens, &first, last); first++) {
 		tokens_get(pool, tokens, first, &token);
 		tokens_set(pool, tokens, first, token | TOKEN_MAYBE);

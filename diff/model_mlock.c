@@ -45,6 +45,8 @@ static enum population populate(const struct judge *judge, uint32_t first, uint3
 		uint32_t from = area->start > first ? area->start : first;
 		uint32_t to = area->end < last ? area->end : last;
 		enum population here = population_of(area);
+		/* mlock goes on to the first page that it cannot have, mlockall leaves it out. */
+		bool stopped = judge->op->code == OP_mlock && least != CAN;
 
 		if (some_beyond_end(model, space, area, from, to))
 			here = CANNOT;
@@ -52,6 +54,8 @@ static enum population populate(const struct judge *judge, uint32_t first, uint3
 			least = here;
 		if (area->attr & OP_PROT_WRITE)
 			area_maybe_copied(model, space, area, from, to);
+		if (area->attr & OP_PROT_WRITE && area->object == OBJECT_NONE)
+			cells_populated(model, space, from, to, !judge->alloc_failed && !stopped);
 	}
 	return least;
 }

@@ -6,6 +6,7 @@
  *   model_mremap.c mremap, which needs a page of its own
  *   model_sync.c   msync, writeback, mkclean, fdrop
  *   model_mlock.c  mlock, munlock, mlockall, munlockall; what must not be evicted
+ *   model_pin.c    what devices hold, and the debugger's write
  *   model_remap.c  remap_file_pages, and which page of its object a page shows
  *   model_file.c   objects (files, shared anonymous memory); truncate, fpunch, fread, fwrite
  *   model_lost.c   after a half-done call: learn the layout from the subject
@@ -138,6 +139,33 @@ struct lost {
 	uint32_t object; /* what may show up there without a name, or OBJECT_NONE */
 };
 
+/* A frame of private memory that pins hold: model_pin.c. */
+#define CELL_MAYBE_MAX 12u
+enum cell_kind {
+	CELL_WRITE, /* the pages that name it show it */
+	CELL_READ,  /* the page that names it may show it, or a copy */
+	CELL_WILD,  /* nothing is known */
+};
+struct cell {
+	enum cell_kind kind;
+	uint32_t refs;  /* pages of pins; 0: free */
+	uint64_t token; /* what the pages that name it hold */
+	uint32_t under; /* the earlier cell that may be the same frame */
+	uint32_t n;     /* CELL_READ: what the frame may hold; 0: anything */
+	uint64_t maybe[CELL_MAYBE_MAX];
+	const struct space *owner; /* CELL_READ: whose page */
+};
+
+/* One of d0..d15; n == 0: not in use. */
+struct model_pin {
+	uint32_t n;
+	bool write;
+	struct pinned {
+		uint32_t object; /* or OBJECT_NONE: a cell */
+		uint32_t number; /* page of the object, or the cell's */
+	} page[PIN_PAGES];
+};
+
 struct model {
 	struct machine_config config;
 	uint32_t task_pages; /* user addresses are pages [0, task_pages) */
@@ -149,6 +177,9 @@ struct model {
 	struct object *object;
 	uint32_t nr_objects, max_objects;
 	uint32_t free_object; /* number + 1 */
+	struct cell *cell;
+	uint32_t nr_cells, max_cells;
+	struct model_pin pin[PIN_MAX];
 	struct lost lost;
 	struct area *scratch;
 	uint32_t max_scratch;
@@ -215,6 +246,32 @@ uint64_t area_content(const struct model *model, const struct space *space, cons
 void area_maybe_copied(struct model *model, struct space *space, const struct area *area,
 		       uint32_t first, uint32_t last);
 
+/* ---- model_pin.c ------------------------------------------------------------------- */
+
+/* TOKEN, of a private page, names a cell. */
+bool token_is_cell(uint64_t token);
+/* What it stands for: itself, or what the cell holds. */
+uint64_t token_seen(const struct model *model, uint64_t token);
+/* A program stores TOKEN in private page VPN. */
+void page_write(struct model *model, struct space *space, uint32_t vpn, uint64_t token);
+/* Page VPN was found to hold TOKEN, and so is the cell it names. False: it names none. */
+bool page_settle(struct model *model, struct space *space, uint32_t vpn, uint64_t token);
+/* Pages [FIRST, LAST) have become write-protected; not CERTAIN: perhaps. */
+void cells_protect(struct model *model, struct space *space, uint32_t first, uint32_t last,
+		   bool certain);
+/* CHILD has become a copy of PARENT. */
+void cells_fork(struct model *model, struct space *parent, struct space *child);
+/* Pages [FIRST, LAST) were written, if they could be, without a change; not CERTAIN: perhaps. */
+void cells_populated(struct model *model, struct space *space, uint32_t first, uint32_t last,
+		     bool certain);
+/* Who holds pages [FIRST, LAST), and whether they still show that, nobody knows. */
+void cells_doubt(struct model *model, struct space *space, uint32_t first, uint32_t last);
+/* Pages [FIRST, LAST) of OBJECT are about to be cut off: pins keep what they have. */
+void cells_orphan(struct model *model, uint32_t object, uint32_t first, uint32_t last);
+/* SPACE is about to be nobody's. */
+void cells_forget_space(struct model *model, const struct space *space);
+void cells_reset(struct model *model);
+
 /* ---- model_judge.c ----------------------------------------------------------------- */
 
 /* One op under judgement. */
@@ -257,6 +314,7 @@ typedef enum model_verdict step_fn(const struct judge *judge);
 step_fn step_mmap, step_munmap, step_mremap, step_mprotect, step_madvise, step_brk;
 step_fn step_truncate, step_fread, step_fwrite, step_remap_file_pages;
 step_fn step_fpunch, step_msync, step_file;
+step_fn step_pin, step_unpin, step_pinread, step_pinwrite, step_poke;
 step_fn step_mlock, step_munlock, step_mlockall, step_munlockall, step_evict;
 
 static inline bool is_unaligned(uint32_t addr)

@@ -316,6 +316,13 @@ static bool perturb(struct mutator *m)
 	case OPERAND_RFLAGS:
 		op->args[i] = (op->args[i] ^ 1u << mutator_below(m, 2)) & OP_MREMAP_MASK;
 		return true;
+	case OPERAND_PIN:
+	case OPERAND_NEWPIN:
+		op->args[i] = mutator_below(m, 4);
+		return true;
+	case OPERAND_PFLAGS:
+		op->args[i] ^= 1u << mutator_below(m, 2);
+		return true;
 	case OPERAND_NFLAGS:
 		op->args[i] ^= OP_REMAP_NONBLOCK;
 		return true;

@@ -162,6 +162,8 @@ static uint32_t brings_in(const struct op *op, struct footprint *footprint)
 	case OP_brk:
 		footprint->mapped += op->args[1] / PAGE_SIZE;
 		return footprint->locked ? op->args[1] / PAGE_SIZE : 0;
+	case OP_pin:
+		return op->args[3] <= PIN_PAGES ? op->args[3] : 0;
 	case OP_mlock:
 		footprint->locked = true;
 		return op->args[2];

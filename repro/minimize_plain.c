@@ -145,6 +145,7 @@ static void weigh_operand(struct weight *weight, const struct op *op, uint32_t i
 	case OPERAND_RFLAGS:
 	case OPERAND_SFLAGS:
 	case OPERAND_NFLAGS:
+	case OPERAND_PFLAGS:
 		weight->shape += bits(value);
 		break;
 	case OPERAND_PROC:
@@ -153,6 +154,8 @@ static void weigh_operand(struct weight *weight, const struct op *op, uint32_t i
 	case OPERAND_FILE:
 	case OPERAND_PGOFF:
 	case OPERAND_SWAP:
+	case OPERAND_PIN:
+	case OPERAND_NEWPIN:
 		weight->size += value;
 		break;
 	}
@@ -564,6 +567,9 @@ static plain_fn *const plain_operand[] = {
 	[OPERAND_PGOFF] = plain_number,
 	[OPERAND_COUNT] = plain_length,
 	[OPERAND_SWAP] = plain_name,
+	[OPERAND_PIN] = plain_name,
+	[OPERAND_NEWPIN] = plain_name,
+	[OPERAND_PFLAGS] = plain_zero_bits,
 };
 
 /* An op that runs inside another: rather after it, or before; or else earlier inside. */

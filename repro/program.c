@@ -282,6 +282,12 @@ static void print_row(const struct op *op, uint32_t i, const struct expected *ex
 		expected->token, i);
 }
 
+/* No system call that this makes does what OP did to what others read. */
+static bool changes_contents(const struct op *op)
+{
+	return op->code == OP_pinwrite || op->code == OP_poke || op->code == OP_pin;
+}
+
 static bool op_makes_process(const struct op *op)
 {
 	const struct op_info *info = op_info((enum op_code)op->code);
@@ -304,7 +310,8 @@ static bool is_alive(struct diff *diff, const struct op *op)
 struct program {
 	struct diff *diff;
 	uint32_t n;  /* rows so far */
-	bool failed; /* something was made to fail here that succeeds there: nothing is the same */
+	bool failed; /* something failed here that succeeds there, or was done that cannot be:
+			nothing is the same */
 };
 
 /*
@@ -328,6 +335,7 @@ static bool put_group(struct program *program, const struct op *ops, uint32_t n,
 		if (!found && !program->failed && n == 1)
 			expected = expected_of(&ops[k], result);
 		program->failed |= op_fails(&ops[k]) && result->err;
+		program->failed |= changes_contents(&ops[k]) && !result->err;
 		/* There is no way to fork a process that exists. */
 		if (!alive[k] || (op_makes_process(&ops[k]) && result->err))
 			continue;

@@ -95,6 +95,13 @@ static void check_operand(const struct op *op, int i, enum operand_kind kind)
 	case OPERAND_FILE:
 		assert_true(value < FILE_MAX);
 		break;
+	case OPERAND_PIN:
+	case OPERAND_NEWPIN:
+		assert_true(value < PIN_MAX);
+		break;
+	case OPERAND_PFLAGS:
+		assert_true(value <= OP_PIN_MASK);
+		break;
 	case OPERAND_SWAP:
 		assert_true(value < SWAP_AREAS_MAX);
 		break;

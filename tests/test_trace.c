@@ -185,6 +185,11 @@ static uint32_t nr_values(enum operand_kind kind)
 		return NR_ADVICE;
 	case OPERAND_FILE:
 		return FILE_MAX;
+	case OPERAND_PIN:
+	case OPERAND_NEWPIN:
+		return PIN_MAX;
+	case OPERAND_PFLAGS:
+		return OP_PIN_MASK + 1;
 	case OPERAND_SWAP:
 		return SWAP_AREAS_MAX;
 	case OPERAND_NONE:
@@ -415,6 +420,13 @@ static const char *const canonical[] = {
 	"remap_file_pages p0 w3 2 7 -",
 	"remap_file_pages p31 r1+2 1 1048575 nonblock",
 	"remap_file_pages p0 w0 1 9 - (fail_nth: 2) = ENOMEM",
+	"d0 = pin p0 w3 2 write = 2",
+	"d15 = pin p31 r1+2 64 write|force = EFAULT",
+	"d3 = pin p0 0x60000123 1 -",
+	"unpin d15",
+	"pinread d0 63 = write 7",
+	"pinwrite d1 0 = EACCES",
+	"poke p0 w3 = EFAULT",
 };
 
 static void test_canonical(void **state)

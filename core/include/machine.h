@@ -41,6 +41,7 @@ struct op_trace {
 	uint32_t area_allocs;  /* of allocs, those of an area: designs that merge less make more */
 	uint32_t trylocks;     /* failed: entries and pages that a nested op's walk left alone */
 	uint32_t early_copies; /* pages copied, or to be copied, for RMAP_UNSHARE */
+	uint32_t held_copies;  /* of these, pages that a device may write to */
 };
 /*
  * Do OP (refs == 0: see op_resolve). Always returns; refusals are in RESULT. Events of the

@@ -67,7 +67,8 @@ enum zone_id { ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM, NR_ZONES };
 struct page {
 	uint32_t pfn;                  /* of its first frame */
 	uint32_t flags;                /* PG_* */
-	uint32_t count;                /* references: mappings + cache + transient */
+	uint32_t count;                /* references: mappings + cache + pins + transient */
+	uint32_t pins;                 /* those of devices (pin.c) */
 	uint32_t mapcount;             /* present entries that map it */
 	struct address_space *mapping; /* page cache it is in, or NULL (swap cache is not one) */
 	uint32_t index;                /* offset in mapping, in 4 KB, of its first sub-page */

@@ -20,8 +20,10 @@
 
 #define TRACE_FORMAT_VERSION 1
 
-#define PROC_MAX    32 /* process slots p0..p31; p0 exists at boot */
-#define REGION_MAX  32 /* names r0..r31 for addresses that ops return */
+#define PROC_MAX    32  /* process slots p0..p31; p0 exists at boot */
+#define REGION_MAX  32  /* names r0..r31 for addresses that ops return */
+#define PIN_MAX     16  /* a device's holds on pages: d0..d15 */
+#define PIN_PAGES   64u /* frames that one of them may hold */
 #define OP_ARGS_MAX 8
 
 /* Page w0 of the window that text traces name pages in: w3 is 0x60003000. */
@@ -42,13 +44,16 @@ enum operand_kind {
 	OPERAND_RFLAGS,  /* MREMAP_* bits below */
 	OPERAND_ADVICE,  /* enum op_advice */
 	OPERAND_FILE,    /* 0..FILE_MAX-1 */
-	OPERAND_PGOFF,   /* pages into a file, 0..LEN_MAX */
+	OPERAND_PGOFF,   /* pages into a file or a pin, 0..LEN_MAX */
 	OPERAND_COUNT,   /* 0..LEN_MAX */
 	OPERAND_SWAP,    /* 0..SWAP_AREAS_MAX-1 */
 	OPERAND_SFLAGS,  /* MS_* bits below */
 	OPERAND_NFLAGS,  /* REMAP_* bits below */
+	OPERAND_PIN,     /* 0..PIN_MAX-1; one not in use makes the op fail with EBADF */
+	OPERAND_NEWPIN,  /* what a pin fills; one in use makes it fail with EBUSY */
+	OPERAND_PFLAGS,  /* PIN_* bits below */
 };
-#define NR_OPERAND_KINDS (OPERAND_NFLAGS + 1)
+#define NR_OPERAND_KINDS (OPERAND_PFLAGS + 1)
 
 #define REGION_NONE 0xffu
 #define LEN_MAX     0xfffffu /* the most pages an i386 address space has, less one */
@@ -81,6 +86,10 @@ enum operand_kind {
 
 #define OP_REMAP_NONBLOCK 1u /* remap_file_pages: bring nothing in */
 #define OP_REMAP_MASK     1u
+
+#define OP_PIN_WRITE 1u /* the device will write */
+#define OP_PIN_FORCE 2u /* what the area could allow counts, not what it does */
+#define OP_PIN_MASK  3u
 
 enum op_advice {
 	ADVICE_NORMAL,
@@ -197,8 +206,8 @@ void op_table_markdown(FILE *out);
 /*
  * The outcome of an op. err: 0, a negative errno, or RES_SEGV / RES_BUS for an access
  * that raises a signal. value: the address for mmap, mremap and brk (bytes), the count for
- * age, reclaim, writeback, mkclean and fdrop, the UNMAP_* result for evict, swapout and migrate.
- * token: what a read saw.
+ * age, reclaim, writeback, mkclean, fdrop and pin, the UNMAP_* result for evict, swapout and
+ * migrate. token: what a read saw.
  */
 struct result {
 	int32_t err;

@@ -51,6 +51,10 @@ struct model_area {
 enum model_verdict model_step(struct model *model, const struct op *op, const struct result *actual,
 			      bool alloc_failed, char *why, size_t why_size);
 
+/* A design had a page copied that a device holds: from now on nobody knows who shows what is held.
+ */
+void model_forget_pins(struct model *model);
+
 /*
  * After MODEL_LOST: the layout of PROC over the vpns that model_lost_range() names is now
  * AREAS[0..n), clipped to the range. Contents that survive by the model's own knowledge are kept.
