@@ -21,22 +21,25 @@
 #include "internal.h"
 
 enum need {
-	NEED_ALL,    /* waits: nobody has thought about it */
-	NEED_FAULT,  /* mmap_sem to read, page_table_lock */
-	NEED_SPACE,  /* mmap_sem to write, and all that hangs from areas */
-	NEED_SIZE,   /* i_sem, i_mmap, page_table_lock of whoever maps the file */
-	NEED_WRITE,  /* i_sem, page lock */
-	NEED_READ,   /* page lock */
-	NEED_NOTHING /* only tries */
+	NEED_ALL,     /* waits: nobody has thought about it */
+	NEED_FAULT,   /* mmap_sem to read, page_table_lock */
+	NEED_SPACE,   /* mmap_sem to write, and all that hangs from areas */
+	NEED_SIZE,    /* i_sem, i_mmap, page_table_lock of whoever maps the file */
+	NEED_WRITE,   /* i_sem, page lock */
+	NEED_READ,    /* page lock */
+	NEED_NOTHING, /* only tries */
+	NEED_DEVICE   /* does not ask */
 };
 
 static const uint8_t needs[NR_OPS] = {
-	[OP_read] = NEED_FAULT,      [OP_write] = NEED_FAULT,  [OP_fork] = NEED_SPACE,
-	[OP_exit] = NEED_SPACE,      [OP_exec] = NEED_SPACE,   [OP_mmap] = NEED_SPACE,
-	[OP_munmap] = NEED_SPACE,    [OP_mremap] = NEED_SPACE, [OP_mprotect] = NEED_SPACE,
-	[OP_madvise] = NEED_SPACE,   [OP_brk] = NEED_SPACE,    [OP_truncate] = NEED_SIZE,
-	[OP_fwrite] = NEED_WRITE,    [OP_fread] = NEED_READ,   [OP_evict] = NEED_NOTHING,
-	[OP_swapout] = NEED_NOTHING, [OP_age] = NEED_NOTHING,  [OP_reclaim] = NEED_NOTHING,
+	[OP_read] = NEED_FAULT,      [OP_write] = NEED_FAULT,   [OP_fork] = NEED_SPACE,
+	[OP_exit] = NEED_SPACE,      [OP_exec] = NEED_SPACE,    [OP_mmap] = NEED_SPACE,
+	[OP_munmap] = NEED_SPACE,    [OP_mremap] = NEED_SPACE,  [OP_mprotect] = NEED_SPACE,
+	[OP_madvise] = NEED_SPACE,   [OP_brk] = NEED_SPACE,     [OP_truncate] = NEED_SIZE,
+	[OP_fwrite] = NEED_WRITE,    [OP_fread] = NEED_READ,    [OP_evict] = NEED_NOTHING,
+	[OP_swapout] = NEED_NOTHING, [OP_age] = NEED_NOTHING,   [OP_reclaim] = NEED_NOTHING,
+	[OP_poke] = NEED_FAULT,      [OP_unpin] = NEED_NOTHING, [OP_pinread] = NEED_DEVICE,
+	[OP_pinwrite] = NEED_DEVICE,
 };
 
 /* ---- what is locked ----------------------------------------------------------------------- */
@@ -186,7 +189,7 @@ static bool fault_waits(struct machine *machine, const struct op *op, struct mm 
 	uint32_t vpn = op->args[1] / PAGE_SIZE;
 	struct aim aim;
 
-	if (needs_no_fault(machine, op, mm, held))
+	if (op->code != OP_poke && needs_no_fault(machine, op, mm, held))
 		return false;
 	if (held->ptl == mm || (mm == machine->host_mm && !two_faults_meet(machine, op)))
 		return true;
@@ -198,7 +201,7 @@ static bool fault_waits(struct machine *machine, const struct op *op, struct mm 
 		return true;
 	if (!held->rmap)
 		return false;
-	return joins_lists(&aim, op->code == OP_write, vpn) ||
+	return joins_lists(&aim, op->code != OP_read, vpn) ||
 	       (held->page && (aim.mapped == held->page || aim.cached == held->page));
 }
 
@@ -259,6 +262,8 @@ static bool must_wait(struct machine *machine, const struct op *op, const struct
 		return locks_page_of(held, file);
 	case NEED_NOTHING:
 		return held->rmap;
+	case NEED_DEVICE:
+		return false;
 	case NEED_ALL:
 		break;
 	}

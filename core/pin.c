@@ -76,6 +76,7 @@ static int get_user_page(struct machine *machine, struct mm *mm, uint32_t vpn, u
 		if (err)
 			return err == RES_BUS ? -EFAULT : err;
 		broken = write && !(vma->flags & VM_WRITE);
+		preempt(machine, GUP_BETWEEN);
 	}
 	/* Reclaim takes the page away as often as it is brought in. */
 	machine->last_op.alloc_failed = true;

@@ -23,7 +23,7 @@ static bool takes_effect_first(enum op_code code)
 
 static bool is_access(const struct op *op)
 {
-	return op->code == OP_read || op->code == OP_write;
+	return op->code == OP_read || op->code == OP_write || op->code == OP_poke;
 }
 
 /* It takes a page away from where it is mapped, or asks about it, and changes no area. */

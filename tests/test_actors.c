@@ -110,6 +110,8 @@ static const struct {
 	{POINT_FAULT_AFTER_ALLOC, TWO "write p0 w2\n@fault.after_alloc write p1 w2\n"},
 	{POINT_COW_AFTER_COPY, TWO "write p0 w0\n@cow.after_copy write p1 w0\n"},
 	{POINT_COW_BETWEEN, TWO "write p0 w0\n@cow.between_rmap_and_pte exit p1\n"},
+	{POINT_GUP_BETWEEN, ANON "write p0 w0\nmprotect p0 w0 4 r\np1 = fork p0\npoke p0 w0\n"
+				 "@gup.between_fault_and_retry swapout p1 w0\n"},
 	{POINT_SWAPIN_WAIT, TWO "swapout p0 w0\nwrite p0 w0\n@swapin.wait_page_lock write p1 w0\n"},
 	{POINT_SWAPIN_BETWEEN, TWO "swapout p0 w0\nwrite p0 w0\n"
 				   "@swapin.between_swap_free_and_rmap exit p1\n"},
