@@ -217,7 +217,9 @@ static void populate_mmaps(struct minimizer *minimizer)
 		const struct trace *best = minimizer->best;
 		uint32_t n = 0;
 
-		if (best->ops[i].code != OP_mmap)
+		/* Bringing in more than accesses could have brought in only takes time. */
+		if (best->ops[i].code != OP_mmap ||
+		    best->ops[i].args[op_operand_index(OP_mmap, "len")] > WINDOW_PAGES)
 			continue;
 		for (uint32_t k = i + 1; k < best->nr_ops; k++)
 			n += is_access_of(&best->ops[k], best->ops[i].args[0]);
