@@ -464,7 +464,7 @@ int evict_page(struct machine *machine, struct page *page)
 	}
 	preempt(machine, RECLAIM_ISOLATED, .page = page);
 	if (!page->mapcount)
-		return UNMAP_SUCCESS;
+		return UNMAP_AGAIN; /* somebody else has taken it away, locked or not */
 	if ((page->flags & (PG_ANON | PG_SWAPCACHE)) == PG_ANON && !add_to_swap(machine, page))
 		return -ENOSPC;
 	return unmap_stubbornly(machine, page);
