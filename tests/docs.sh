@@ -34,6 +34,12 @@ shown() {
 	sh) [ -e "$2" ] || echo "there is no $2" && return ;;
 	*) return ;;
 	esac
+	case $help in
+	*"option of "*) # of a command of the tool's
+		# shellcheck disable=SC2046 # its words
+		help="$help $("$tool" $(echo "$help" | sed 's/.*option of \([a-z ]*\).*/\1/') --help)"
+		;;
+	esac
 	shift 2
 	for word in "$@"; do
 		case $word in
