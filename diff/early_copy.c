@@ -128,10 +128,20 @@ static bool depends_on_presence(const struct diff *diff, const struct subject *s
 	       (view.vm_flags & VM_WRITE) && !(view.vm_flags & (VM_READ | VM_EXEC));
 }
 
+/*
+ * A write finds the page shared with another process, and so leaves it to the device that reads it;
+ * or, after an early copy, owns it, and writes to what the device reads. The manual pages allow
+ * both.
+ */
+static bool depends_on_sharing(const struct diff *diff)
+{
+	return diff->op.code == OP_pinread;
+}
+
 bool results_comparable(const struct diff *diff, const struct subject *s)
 {
 	if (s->alone)
 		return false;
-	return !s->apart ||
-	       !(tells_residence((enum op_code)diff->op.code) || depends_on_presence(diff, s));
+	return !s->apart || !(tells_residence((enum op_code)diff->op.code) ||
+			      depends_on_presence(diff, s) || depends_on_sharing(diff));
 }

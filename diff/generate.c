@@ -239,8 +239,6 @@ void generate_following(struct trace *out, const struct trace *trace, uint32_t a
 		note(&g, &trace->ops[i]);
 		note_region(&g, &trace->ops[i]);
 	}
-	g.now.live |=
-		!g.now.live; /* of a trace that lets everybody end, nobody knows what follows */
 	trace_clear(out);
 	out->config = trace->config;
 	generate(&g, out, options->nr_ops);

@@ -178,9 +178,10 @@ static void note_exec(struct generator *g, const struct op *op)
 	g->now.guess[g->now.space[proc]] = (struct guess){0};
 }
 
+/* Somebody is always believed to be alive, for somebody has to do the next op. */
 static void note_exit(struct generator *g, const struct op *op)
 {
-	if (op->args[0] < PROCS_MAX)
+	if (op->args[0] < PROCS_MAX && g->now.live != 1u << op->args[0])
 		g->now.live &= ~(1u << op->args[0]);
 }
 

@@ -11,11 +11,14 @@ uint32_t window_addr(struct generator *g)
 
 static uint32_t wild_addr(struct generator *g)
 {
+	uint32_t addr;
+
 	switch (below(g, 6)) {
 	case 0:
 		return 0;
 	case 1:
-		return window_addr(g) + 1 + below(g, PAGE_SIZE - 1);
+		addr = window_addr(g);
+		return addr + 1 + below(g, PAGE_SIZE - 1);
 	case 2:
 		return 0xc0000000u - below(g, 8) * PAGE_SIZE;
 	case 3:
@@ -29,11 +32,14 @@ static uint32_t wild_addr(struct generator *g)
 
 static uint32_t make_addr(struct generator *g, struct op *op, int i)
 {
+	uint32_t region;
+
 	if (chance(g, g->wild))
 		return wild_addr(g);
 	if (g->nr_regions && chance(g, g->region)) {
 		op->refs |= (uint8_t)(1u << i);
-		return below(g, g->nr_regions) << 24 | below(g, 4);
+		region = below(g, g->nr_regions);
+		return region << 24 | below(g, 4);
 	}
 	if (g->heap && chance(g, g->heap))
 		return HEAP_BASE + below(g, g->window) * PAGE_SIZE;
@@ -43,9 +49,16 @@ static uint32_t make_addr(struct generator *g, struct op *op, int i)
 static uint32_t make_len(struct generator *g)
 {
 	if (chance(g, g->wild)) {
-		const uint32_t wild[] = {0, LEN_MAX, 510 + below(g, 4), 1u << below(g, 20)};
-
-		return wild[below(g, 4)];
+		switch (below(g, 4)) {
+		case 0:
+			return 0;
+		case 1:
+			return LEN_MAX;
+		case 2:
+			return 510 + below(g, 4);
+		default:
+			return 1u << below(g, 20);
+		}
 	}
 	switch (below(g, 8)) {
 	case 0:

@@ -198,7 +198,7 @@ static void hole(struct generator *g, struct focus *focus)
 /* Something befalls pages [FROM, TO) of GROUND. */
 static void befall(struct generator *g, const struct ground *ground, uint32_t from, uint32_t to)
 {
-	uint32_t at = ground->at + from * PAGE_SIZE, n = to - from;
+	uint32_t at = ground->at + from * PAGE_SIZE, n = to - from, where;
 
 	switch (below(g, 8)) {
 	case 0:
@@ -221,8 +221,9 @@ static void befall(struct generator *g, const struct ground *ground, uint32_t fr
 		    0);
 		break;
 	default:
+		where = place(g, n);
 		say(g, OP_mremap, ground->proc, REGION_NONE, at, n, n + below(g, 3),
-		    OP_MREMAP_MAYMOVE | OP_MREMAP_FIXED, place(g, n));
+		    OP_MREMAP_MAYMOVE | OP_MREMAP_FIXED, where);
 	}
 }
 
@@ -300,9 +301,11 @@ static void family(struct generator *g, struct focus *focus)
 			break;
 		say(g, OP_fork, parent, child);
 		focus_add(focus, child, at);
-		if (below(g, 2))
-			say(g, (enum op_code)codes[below(g, sizeof(codes))],
-			    focus->sharer[below(g, focus->nr)].proc, at);
+		if (below(g, 2)) {
+			enum op_code code = (enum op_code)codes[below(g, sizeof(codes))];
+
+			say(g, code, focus->sharer[below(g, focus->nr)].proc, at);
+		}
 		if (below(g, 3) == 0) {
 			struct sharer *gone = &focus->sharer[below(g, focus->nr - 1)];
 
@@ -337,9 +340,12 @@ static void many_maps(struct generator *g, struct focus *focus)
 		if (below(g, 2))
 			say(g, flags && below(g, 2) ? OP_write : OP_read, proc, at);
 	}
-	if (below(g, 2))
-		say(g, OP_mmap, one_of(g, g->now.live), REGION_NONE, window_addr(g),
-		    1 + below(g, 4), RW, flags | OP_MAP_FIXED, file, below(g, 64u << below(g, 13)));
+	if (below(g, 2)) {
+		uint32_t proc = one_of(g, g->now.live), at = window_addr(g), n = 1 + below(g, 4);
+
+		say(g, OP_mmap, proc, REGION_NONE, at, n, RW, flags | OP_MAP_FIXED, file,
+		    below(g, 64u << below(g, 13)));
+	}
 }
 
 static void shuffled(struct generator *g, struct focus *focus)

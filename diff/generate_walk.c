@@ -98,7 +98,7 @@ static void leave(struct generator *g, struct focus *focus, struct sharer *s, en
 
 static void unmap(struct generator *g, struct focus *focus, struct sharer *s, enum op_code code)
 {
-	say(g, OP_munmap, s->proc, s->at, 1 + below(g, 2) * below(g, 4));
+	say(g, OP_munmap, s->proc, s->at, below(g, 2) ? 1 + below(g, 4) : 1);
 	forget(focus, s);
 }
 
@@ -168,12 +168,14 @@ static void advise_any(struct generator *g, struct focus *focus, struct sharer *
 static void protect(struct generator *g, struct focus *focus, struct sharer *s, enum op_code code)
 {
 	static const uint32_t prots[] = {OP_PROT_READ, OP_PROT_READ, OP_PROT_NONE, RW};
-	uint32_t n = 1 + below(g, 2) * below(g, 3);
+	uint32_t n = below(g, 2) ? 1 + below(g, 3) : 1;
 
 	say(g, OP_mprotect, s->proc, s->at, n, prots[below(g, 4)]);
-	if (below(g, 3) == 0)
-		look(g, focus, &focus->sharer[below(g, focus->nr)],
-		     below(g, 2) ? OP_read : OP_evict);
+	if (below(g, 3) == 0) {
+		struct sharer *who = &focus->sharer[below(g, focus->nr)];
+
+		look(g, focus, who, below(g, 2) ? OP_read : OP_evict);
+	}
 	if (below(g, 4))
 		say(g, OP_mprotect, s->proc, s->at, n, RW);
 }

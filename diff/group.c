@@ -97,6 +97,21 @@ void group_focus(struct diff *diff, uint32_t first, uint32_t k)
 	}
 }
 
+/* Somebody has changed the areas that K works on, in the group and before it. */
+static bool areas_have_changed(const struct diff *diff, uint32_t k)
+{
+	const struct subject *s = diff->reference;
+	uint32_t mm = machine_mm_of(s->machine, diff->group[k].args[0]);
+
+	for (uint32_t i = 1; i < diff->nr_group; i++) {
+		if (s->outcomes[i].order && s->outcomes[i].order < s->outcomes[k].order &&
+		    is_about_areas(&diff->group[i]) &&
+		    machine_mm_of(s->machine, diff->group[i].args[0]) == mm)
+			return true;
+	}
+	return false;
+}
+
 /* Op K reached what its host, a truncation, has cut off. */
 static bool was_in_time(const struct diff *diff, uint32_t k)
 {
@@ -104,7 +119,8 @@ static bool was_in_time(const struct diff *diff, uint32_t k)
 	uint32_t file, pgoff;
 
 	if (host->code != OP_truncate || !is_access(op) ||
-	    diff->reference->outcomes[k].result.err || !diff->model)
+	    diff->reference->outcomes[k].result.err || !diff->model ||
+	    areas_have_changed(diff, k))
 		return false;
 	return model_file_page(diff->model, op->args[0], op->args[1] / PAGE_SIZE, &file, &pgoff) &&
 	       file == host->args[0] && pgoff >= host->args[1];

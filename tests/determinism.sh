@@ -47,8 +47,10 @@ for name in given $builds; do
 	# shellcheck disable=SC2046 # names of ours, without blanks
 	"$binary" replay --hash $(cat "$work/traces" "$work/traces") >"$work/$name.replay" ||
 		fail "$name: replay --hash failed"
-	"$binary" run --seed 20040319 --traces 300 --ops 64 --hash >"$work/$name.run" ||
-		fail "$name: run --hash failed"
+	{
+		"$binary" run --seed 20040319 --traces 300 --ops 64 --hash &&
+			"$binary" run --seed 7 --traces 300 --ops 64 --hash --faults --actors --machine all
+	} >"$work/$name.run" || fail "$name: run --hash failed"
 	[ -s "$work/$name.run" ] || fail "$name: run --hash printed nothing"
 done
 
