@@ -119,8 +119,7 @@ static bool was_in_time(const struct diff *diff, uint32_t k)
 	uint32_t file, pgoff;
 
 	if (host->code != OP_truncate || !is_access(op) ||
-	    diff->reference->outcomes[k].result.err || !diff->model ||
-	    areas_have_changed(diff, k))
+	    diff->reference->outcomes[k].result.err || !diff->model || areas_have_changed(diff, k))
 		return false;
 	return model_file_page(diff->model, op->args[0], op->args[1] / PAGE_SIZE, &file, &pgoff) &&
 	       file == host->args[0] && pgoff >= host->args[1];
