@@ -191,7 +191,8 @@ static bool fault_waits(struct machine *machine, const struct op *op, struct mm 
 
 	if (op->code != OP_poke && needs_no_fault(machine, op, mm, held))
 		return false;
-	if (held->ptl == mm || (mm == machine->host_mm && !two_faults_meet(machine, op)))
+	if (held->ptl == mm ||
+	    (mm == machine->host_mm && (op->code == OP_poke || !two_faults_meet(machine, op))))
 		return true;
 	if (!held->page && !held->rmap)
 		return false;

@@ -76,6 +76,9 @@ void model_follow(struct diff *diff)
 	int excuse = EXCUSE_PARTIAL_FAILURE;
 
 	diff->why[0] = '\0';
+	diff->verdict = MODEL_AGREES;
+	if (group_hides_locks(diff))
+		return;
 	diff->verdict = model_step(diff->model, &diff->op, &reference->result, failed, diff->why,
 				   sizeof(diff->why));
 	if (reference->last->held_copies)

@@ -98,13 +98,23 @@ static bool nested_elsewhere(const struct diff *diff, const struct subject *s)
 	return false;
 }
 
+/* Something ran inside an op, which a machine with other pages passes points of at other times. */
+static bool nested_inside(const struct diff *diff, const struct subject *s)
+{
+	bool any = false;
+
+	for (uint32_t k = 1; k < diff->nr_group; k++)
+		any |= s->outcomes[k].order || diff->reference->outcomes[k].order;
+	return any && machine_config(s->machine)->cluster != diff->config.cluster;
+}
+
 void excuse_apart(struct diff *diff)
 {
 	FOR_EACH_SUBJECT (diff, s) {
 		if (!s->apart || s->alone)
 			continue;
 		if (!ran_short(diff, s) && !ran_short(diff, diff->reference) &&
-		    !nested_elsewhere(diff, s) && !copied_held(diff, s))
+		    !nested_elsewhere(diff, s) && !nested_inside(diff, s) && !copied_held(diff, s))
 			continue;
 		s->alone = true;
 		excuse_count(diff, s->last->meta_failed ? EXCUSE_META_FAILURE : EXCUSE_EARLY_COPY);

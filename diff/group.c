@@ -97,16 +97,36 @@ void group_focus(struct diff *diff, uint32_t first, uint32_t k)
 	}
 }
 
+/* Processes A and B have one address space, as far as one can tell when the group is done. */
+static bool share_space(const struct diff *diff, uint32_t a, uint32_t b)
+{
+	const struct machine *machine = diff->reference->machine;
+
+	return a == b || (machine_proc_alive(machine, a) && machine_proc_alive(machine, b) &&
+			  machine_mm_of(machine, a) == machine_mm_of(machine, b));
+}
+
+/*
+ * Reclaim at an address whose areas are being exchanged: whether it found the old page there or the
+ * new one, and which of them is locked, the model cannot tell.
+ */
+bool group_hides_locks(const struct diff *diff)
+{
+	const struct op *host = &diff->group[0];
+
+	return diff->op.point && is_reclaim(&diff->op) && is_about_areas(host) &&
+	       share_space(diff, host->args[0], diff->op.args[0]);
+}
+
 /* Somebody has changed the areas that K works on, in the group and before it. */
 static bool areas_have_changed(const struct diff *diff, uint32_t k)
 {
 	const struct subject *s = diff->reference;
-	uint32_t mm = machine_mm_of(s->machine, diff->group[k].args[0]);
 
 	for (uint32_t i = 1; i < diff->nr_group; i++) {
 		if (s->outcomes[i].order && s->outcomes[i].order < s->outcomes[k].order &&
 		    is_about_areas(&diff->group[i]) &&
-		    machine_mm_of(s->machine, diff->group[i].args[0]) == mm)
+		    share_space(diff, diff->group[i].args[0], diff->group[k].args[0]))
 			return true;
 	}
 	return false;

@@ -171,6 +171,8 @@ void group_prepare(struct diff *diff, const struct op *ops, uint32_t n);
 void group_apply(struct diff *diff);
 /* Op K of the group, at position FIRST + K of the trace, is the one under judgement. */
 void group_focus(struct diff *diff, uint32_t first, uint32_t k);
+/* What the op under judgement met inside its host says nothing of locks. */
+bool group_hides_locks(const struct diff *diff);
 /* ORDER: those that ran, in an order in which they could have run one after the other. Returns how
  * many. */
 uint32_t group_order(const struct diff *diff, uint32_t order[GROUP_MAX]);
