@@ -127,15 +127,31 @@ bool tells_residence(enum op_code code)
 	       code == OP_migrate || code == OP_writeback || code == OP_mkclean || code == OP_fdrop;
 }
 
-/* On i386 a page that may only be written can be read while it is present (see write-only). */
+/* Some area of S in LEN pages from VPN of PROC may be written and not read. */
+static bool is_write_only(const struct subject *s, uint32_t proc, uint32_t vpn, uint32_t len)
+{
+	struct area_view area;
+
+	for (uint32_t at = vpn; machine_view_area(s->machine, proc, at, &area); at = area.end) {
+		if (area.start >= vpn + len)
+			return false;
+		if ((area.flags & VM_WRITE) && !(area.flags & (VM_READ | VM_EXEC)))
+			return true;
+	}
+	return false;
+}
+
+/* On i386 a page that may only be written can be read while it is present (see write-only); so it
+ * can be locked, which reads it. */
 static bool depends_on_presence(const struct diff *diff, const struct subject *s)
 {
 	const struct op *op = &diff->op;
-	struct page_view view;
+	uint32_t len = op->code == OP_read ? 1 : op->args[2];
 
-	return op->code == OP_read && s->result.err != diff->reference->result.err &&
-	       machine_view_page(s->machine, op->args[0], op->args[1] / PAGE_SIZE, &view) &&
-	       (view.vm_flags & VM_WRITE) && !(view.vm_flags & (VM_READ | VM_EXEC));
+	return (op->code == OP_read || op->code == OP_mlock) &&
+	       s->result.err != diff->reference->result.err &&
+	       machine_proc_alive(s->machine, op->args[0]) &&
+	       is_write_only(s, op->args[0], op->args[1] / PAGE_SIZE, len);
 }
 
 /*
