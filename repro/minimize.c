@@ -161,7 +161,8 @@ static void sharpen(struct minimizer *minimizer)
 	struct diff_options options = minimizer->options->diff;
 
 	if (minimizer->options->signature || options.check_every == 1 ||
-	    (blunt.check != CHECK_COUNTS && blunt.check != CHECK_STRUCTURE))
+	    (blunt.check != CHECK_COUNTS && blunt.check != CHECK_STRUCTURE &&
+	     blunt.check != CHECK_CONTENT))
 		return;
 	options.check_every = 1;
 	minimizer->diff = often = diff_create(&options);
