@@ -13,6 +13,13 @@ uint32_t machine_mm_of(const struct machine *machine, uint32_t proc)
 	return machine->tasks[proc]->mm->id;
 }
 
+bool machine_pin_writes(const struct machine *machine, uint32_t device)
+{
+	const struct pin *pin = &machine->pins[device % PIN_MAX];
+
+	return pin->n && pin->write;
+}
+
 static struct mm *proc_mm(const struct machine *machine, uint32_t proc)
 {
 	return machine_proc_alive(machine, proc) ? machine->tasks[proc]->mm : NULL;

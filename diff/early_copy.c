@@ -157,11 +157,14 @@ static bool depends_on_presence(const struct diff *diff, const struct subject *s
 /*
  * A write finds the page shared with another process, and so leaves it to the device that reads it;
  * or, after an early copy, owns it, and writes to what the device reads. The manual pages allow
- * both.
+ * both, of a device that only reads; and only contents may differ.
  */
-static bool depends_on_sharing(const struct diff *diff)
+static bool depends_on_sharing(const struct diff *diff, const struct subject *s)
 {
-	return diff->op.code == OP_pinread;
+	const struct result *a = &s->result, *b = &diff->reference->result;
+
+	return diff->op.code == OP_pinread && a->err == b->err && a->value == b->value &&
+	       !machine_pin_writes(s->machine, diff->op.args[0]);
 }
 
 bool results_comparable(const struct diff *diff, const struct subject *s)
@@ -169,5 +172,5 @@ bool results_comparable(const struct diff *diff, const struct subject *s)
 	if (s->alone)
 		return false;
 	return !s->apart || !(tells_residence((enum op_code)diff->op.code) ||
-			      depends_on_presence(diff, s) || depends_on_sharing(diff));
+			      depends_on_presence(diff, s) || depends_on_sharing(diff, s));
 }

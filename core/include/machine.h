@@ -220,6 +220,8 @@ void machine_stats(const struct machine *machine, struct machine_stats *stats);
  */
 void machine_pin(struct machine *machine, uint32_t proc, uint32_t vpn);
 void machine_unpin(struct machine *machine, uint32_t proc, uint32_t vpn);
+/* Whether device DEVICE, of op `pin`, may write to what it holds; false if it holds nothing. */
+bool machine_pin_writes(const struct machine *machine, uint32_t device);
 
 /* ---- checking ------------------------------------------------------------------ */
 
