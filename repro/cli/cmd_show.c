@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "options.h"
 
 struct arguments {
 	const char *input, *output;
@@ -34,6 +35,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	struct arguments *arguments = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->input;
+		return 0;
 	case 't':
 		arguments->to = parse_form(arg, state);
 		return 0;
@@ -42,14 +46,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'o':
 		arguments->output = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (arguments->input)
-			argp_error(state, "one trace at a time: what is \"%s\"?", arg);
-		arguments->input = arg;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which trace?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -77,9 +73,11 @@ static void print_bytes(FILE *out, const void *what)
 
 int cmd_show(int argc, char **argv)
 {
+	static const struct argp_child children[] = {{.argp = &cli_input_argp}, {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse_option,
+		.children = children,
 		.args_doc = "FILE",
 		.doc = "Print a trace as text in canonical form, or turn it into bytes. FILE may "
 		       "be in "
