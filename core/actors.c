@@ -171,6 +171,16 @@ static bool needs_no_fault(const struct machine *machine, const struct op *op, c
 	return walks_past_lock(machine, op, mm);
 }
 
+/*
+ * The fault would map a page where arithmetic does not look for it, and so may have to find all
+ * other mappings of it first, through the lists of its file.
+ */
+static bool walks_lists(const struct aim *aim, uint32_t vpn, const struct address_space *locked)
+{
+	return locked && aim->vma && aim->vma->start <= vpn && aim->vma->file == locked &&
+	       pte_file(aim->entry);
+}
+
 /* Faults of one address space share mmap_sem. Behind these points the host looks again at what the
  * other may have done; elsewhere, as where memory for tables and lists is found, it does not yet.
  */
@@ -194,9 +204,11 @@ static bool fault_waits(struct machine *machine, const struct op *op, struct mm 
 	if (held->ptl == mm ||
 	    (mm == machine->host_mm && (op->code == OP_poke || !two_faults_meet(machine, op))))
 		return true;
-	if (!held->page && !held->rmap)
+	if (!held->page && !held->rmap && !held->i_mmap)
 		return false;
 	aim = take_aim(machine, mm, vpn);
+	if (walks_lists(&aim, vpn, held->i_mmap))
+		return true;
 	if (pte_swap(aim.entry) && aim.cached &&
 	    (aim.cached == held->page || aim.cached == held->page2))
 		return true;
