@@ -105,7 +105,7 @@ struct aim {
 static struct aim take_aim(struct machine *machine, struct mm *mm, uint32_t vpn)
 {
 	struct ptep pte = pte_lookup(mm, vpn);
-	struct aim aim = {.vma = find_vma(mm, vpn), .entry = pte.table ? ptep_get(pte) : 0};
+	struct aim aim = {.vma = find_vma(mm, vpn), .entry = pte.table ? ptep_peek(pte) : 0};
 
 	if (pte_present(aim.entry)) {
 		aim.mapped = pfn_to_page(machine, pte_pfn(aim.entry));
@@ -149,7 +149,7 @@ static bool walks_past_lock(const struct machine *machine, const struct op *op, 
 		return false;
 	}
 	return mm == machine->host_mm && pte.table &&
-	       entry_allows(ptep_get(pte), op->code == OP_write);
+	       entry_allows(ptep_peek(pte), op->code == OP_write);
 }
 
 /*
@@ -314,10 +314,12 @@ static void run_inside(struct machine *machine, uint32_t k, const struct held *h
 	uint32_t waiting = machine->waiting;
 	bool in_reclaim = machine->in_reclaim;
 	uint32_t cpu = machine->cpus.current;
+	struct kmap_slots slots = machine->kmaps.slots;
 	struct mm *mm = machine->cpus.current_mm;
 	struct page *locked = lock_page(held->page), *locked2 = lock_page(held->page2);
 
 	machine->op = &machine->group[k];
+	machine->kmaps.slots = (struct kmap_slots){0};
 	machine->last_op = (struct op_trace){0};
 	machine->waiting = 0;
 	machine->held = *held;
@@ -326,6 +328,8 @@ static void run_inside(struct machine *machine, uint32_t k, const struct held *h
 	outcome->order = ++machine->nr_ran;
 	outcome->result.err = op_dispatch(machine, machine->op, &outcome->result);
 	outcome->trace = machine->last_op;
+	kmap_judge(machine);
+	machine->kmaps.slots = slots;
 	machine->cpus.current = cpu;
 	machine->cpus.current_mm = mm;
 	if (mm)

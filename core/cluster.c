@@ -72,7 +72,7 @@ static int segment_map(struct machine *machine, const struct segment *s, struct 
 	if (err)
 		return err;
 	page_get(page);
-	pte_set(machine, s->pte, pte_mk(page->pfn + s->sub, (uint32_t)prot));
+	pte_set_once(machine, s->pte, pte_mk(page->pfn + s->sub, (uint32_t)prot));
 	return 0;
 }
 
@@ -84,7 +84,7 @@ uint32_t cluster_ours(struct machine *machine, struct vma *vma, uint32_t vpn,
 	if (sub_pages(machine) == 1)
 		return n;
 	for (struct segment s = segment_around(machine, vma, vpn); segment_next(&s);)
-		n += rmap_maps(machine, page, ptep_get(s.pte));
+		n += rmap_maps(machine, page, ptep_read(machine, s.pte));
 	return n;
 }
 
@@ -93,7 +93,7 @@ struct page *cluster_page(struct machine *machine, struct vma *vma, uint32_t vpn
 	if (sub_pages(machine) == 1)
 		return NULL;
 	for (struct segment s = segment_around(machine, vma, vpn); segment_next(&s);) {
-		pte_t entry = ptep_get(s.pte);
+		pte_t entry = ptep_read(machine, s.pte);
 		struct page *page;
 
 		if (!pte_present(entry))
@@ -117,9 +117,9 @@ void cluster_fill(struct machine *machine, struct vma *vma, uint32_t vpn, struct
 	if (vma->flags & VM_WRITE)
 		prot |= PTE_RW;
 	for (struct segment s = segment_around(machine, vma, vpn); segment_next(&s);) {
-		if (!pte_none(ptep_get(s.pte)))
+		if (!pte_none(ptep_read(machine, s.pte)))
 			continue;
-		page->token[s.sub] = 0;
+		clear_user_highpage(machine, page, s.sub);
 		if (segment_map(machine, &s, page, prot))
 			return;
 	}
@@ -131,16 +131,17 @@ void cluster_copy(struct machine *machine, struct vma *vma, uint32_t vpn, struct
 	if (sub_pages(machine) == 1)
 		return;
 	for (struct segment s = segment_around(machine, vma, vpn); segment_next(&s);) {
-		pte_t entry = ptep_get(s.pte);
+		pte_t entry = ptep_read(machine, s.pte);
 
 		if (!rmap_maps(machine, old, entry))
 			continue;
-		new->token[s.sub] = old->token[s.sub];
+		copy_user_highpage(machine, new, s.sub, old, s.sub);
 		if (page_add_rmap(machine, new, vma, s.vpn, s.pte))
 			return;
 		page_get(new);
 		page_remove_rmap(machine, old, vma, s.vpn, s.pte);
-		pte_set(machine, s.pte,
+		pte_set_once(
+			machine, s.pte,
 			pte_mk(new->pfn + s.sub, (uint32_t)(entry & ~PTE_PFN_MASK) |
 							 (vma->flags & VM_WRITE ? PTE_RW : 0)));
 		flush_tlb_page(machine, vma->mm, s.vpn);
@@ -155,7 +156,7 @@ void cluster_swapin(struct machine *machine, struct vma *vma, uint32_t vpn, stru
 	if (sub_pages(machine) == 1 || !(page->flags & PG_SWAPCACHE))
 		return;
 	for (struct segment s = segment_around(machine, vma, vpn); segment_next(&s);) {
-		pte_t entry = ptep_get(s.pte);
+		pte_t entry = ptep_read(machine, s.pte);
 
 		if (!pte_swap(entry) ||
 		    pte_to_swp(entry) != swap_sub_entry(machine, page->swap, s.sub))

@@ -38,9 +38,15 @@ struct fault {
 
 /* ---- bringing in and mapping ---------------------------------------------------- */
 
+/* The entry is still what was found? */
+static bool pte_same(const struct fault *f)
+{
+	return ptep_read(f->machine, f->pte) == f->entry;
+}
+
 /* The anonymous page, mostly a fresh one, that is to have at this address what SOURCE has, which
  * the caller holds; NULL: zeroes. */
-static int new_anon_page(const struct fault *f, const struct page *source, struct page **result)
+static int new_anon_page(const struct fault *f, struct page *source, struct page **result)
 {
 	enum fill_kind from = source ? FILL_COPY : FILL_ZERO;
 	struct machine *machine = f->machine;
@@ -57,14 +63,17 @@ static int new_anon_page(const struct fault *f, const struct page *source, struc
 		if (!page)
 			return -ENOMEM;
 		preempt(machine, FAULT_AFTER_ALLOC);
-		if (ptep_get(f->pte) != f->entry) {
+		if (!pte_same(f)) {
 			page_put(machine, page);
 			return FAULT_RETRY;
 		}
 	}
 	MM_ASSERT(!source || source->count);
 	page->flags |= PG_ANON;
-	page->token[f->sub] = source ? source->token[f->sub] : 0;
+	if (source)
+		copy_user_highpage(machine, page, f->sub, source, f->sub);
+	else
+		clear_user_highpage(machine, page, f->sub);
 	event_log(machine, EVENT_FILL, (uint8_t)from, f->vma->mm->id, f->vpn, page->token[f->sub]);
 	*result = page;
 	return 0;
@@ -96,7 +105,7 @@ static int map_page(const struct fault *f, struct page *page, uint32_t prot, str
 		if (torn)
 			*high = (uint32_t)(f->entry >> 32);
 	}
-	pte_set(f->machine, f->pte, pte_mk(page->pfn + f->sub, prot));
+	pte_set_once(f->machine, f->pte, pte_mk(page->pfn + f->sub, prot));
 	if (pte_present(f->entry))
 		flush_tlb_page(f->machine, f->vma->mm, f->vpn);
 	if (old)
@@ -130,8 +139,8 @@ static int do_anonymous_page(const struct fault *f)
 	if (!f->write) {
 		if (MUTANT_IF(f->machine, COW_10, true))
 			f->vma->mm->rss++;
-		pte_set(f->machine, f->pte,
-			pte_mk(f->machine->zero_page->pfn + f->sub, prot & ~PTE_RW));
+		pte_set_once(f->machine, f->pte,
+			     pte_mk(f->machine->zero_page->pfn + f->sub, prot & ~PTE_RW));
 		return 0;
 	}
 	err = new_anon_page(f, NULL, &page);
@@ -195,7 +204,7 @@ static int do_no_page(const struct fault *f)
 		      f->vma->file->truncate_count != truncations &&
 			      f->vma->file->kind == FILE_SHMEM))
 		truncations = f->vma->file->truncate_count;
-	if (f->vma->file->truncate_count != truncations || ptep_get(f->pte) != f->entry) {
+	if (f->vma->file->truncate_count != truncations || !pte_same(f)) {
 		page_put(f->machine, page);
 		return FAULT_RETRY;
 	}
@@ -249,7 +258,7 @@ int swapin_copy(struct machine *machine, struct vma *vma, uint32_t vpn, struct p
 	struct fault f = {.machine = machine, .vma = vma, .vpn = vpn, .pte = pte};
 	int err;
 
-	f.entry = ptep_get(pte);
+	f.entry = ptep_read(machine, pte);
 	f.sub = sub_of(machine, vma_index_of_vpn(vma, vpn));
 	err = map_swapped_copy(&f, page);
 	MM_ASSERT(err != FAULT_RETRY); /* nobody changes a swap entry under us */
@@ -289,7 +298,7 @@ static int do_swap_page(const struct fault *f)
 	if (uncached)
 		delete_from_swap_cache(machine, page);
 	preempt(machine, SWAPIN_WAIT);
-	if (ptep_get(f->pte) != f->entry || (!is_still_cached(machine, page, entry) && !uncached)) {
+	if (!pte_same(f) || (!is_still_cached(machine, page, entry) && !uncached)) {
 		page_put(machine, page);
 		return FAULT_RETRY;
 	}
@@ -312,7 +321,7 @@ static int do_swap_page(const struct fault *f)
 		prot = maybe_mkwrite(f->vma, prot);
 	}
 	/* A write to a page that others use too finds it read-only and faults once more. */
-	pte_set(machine, f->pte, pte_mk(page->pfn + f->sub, prot));
+	pte_set_once(machine, f->pte, pte_mk(page->pfn + f->sub, prot));
 	return 0;
 }
 
@@ -320,7 +329,7 @@ static int do_swap_page(const struct fault *f)
 
 static int reuse_page(const struct fault *f)
 {
-	pte_set(f->machine, f->pte, f->entry | maybe_mkwrite(f->vma, PTE_A));
+	pte_set_once(f->machine, f->pte, f->entry | maybe_mkwrite(f->vma, PTE_A));
 	flush_tlb_page(f->machine, f->vma->mm, f->vpn);
 	return 0;
 }
@@ -334,8 +343,7 @@ static int copy_page(const struct fault *f, struct page *old)
 	page_get(old);
 	err = new_anon_page(f, old, &new);
 	/* A page that is in use here already may be known to others by now. */
-	if (!err && preempt(f->machine, COW_AFTER_COPY) &&
-	    (ptep_get(f->pte) != f->entry || new->mapcount)) {
+	if (!err && preempt(f->machine, COW_AFTER_COPY) && (!pte_same(f) || new->mapcount)) {
 		page_put(f->machine, new);
 		err = FAULT_RETRY;
 	}
@@ -387,7 +395,7 @@ int unshare_page(struct machine *machine, struct vma *vma, uint32_t vpn)
 
 	f.write = vma->flags & VM_WRITE;
 	f.pte = pte_lookup(vma->mm, vpn);
-	f.entry = ptep_get(f.pte);
+	f.entry = ptep_read(machine, f.pte);
 	f.sub = sub_of(machine, vma_index_of_vpn(vma, vpn));
 	old = pfn_to_page(machine, pte_pfn(f.entry));
 	count_early_copy(machine, old);
@@ -407,7 +415,7 @@ static int handle_pte_fault(const struct fault *f)
 		return do_no_page(f);
 	if (f->write && !pte_write(f->entry))
 		return do_wp_page(f);
-	pte_set(f->machine, f->pte, f->entry | PTE_A | (f->write ? PTE_D : 0));
+	pte_set_once(f->machine, f->pte, f->entry | PTE_A | (f->write ? PTE_D : 0));
 	return 0;
 }
 
@@ -418,7 +426,7 @@ int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool
 
 	if (err)
 		return err;
-	f.entry = ptep_get(f.pte);
+	f.entry = ptep_read(machine, f.pte);
 	f.sub = sub_of(machine, vma_index_of_vpn(vma, vpn));
 	err = handle_pte_fault(&f);
 	return err == FAULT_RETRY ? 0 : err;
@@ -441,11 +449,11 @@ static bool hardware_walk(struct machine *machine, struct ptep pte, bool write, 
 
 	if (!pte.table)
 		return false;
-	entry = ptep_get(pte);
+	entry = ptep_peek(pte);
 	if (!entry_allows(entry, write))
 		return false;
 	if ((entry & mark) != mark)
-		pte_set(machine, pte, entry | mark);
+		pte_mark(machine, pte, entry | mark);
 	*walked = entry | mark;
 	return true;
 }

@@ -564,7 +564,9 @@ int file_read(struct machine *machine, struct address_space *file, uint32_t inde
 	if (err)
 		return err;
 	mark_page_accessed(machine, page);
+	kmap_atomic(machine, page, KM_USER0);
 	*token = page->token[sub_of(machine, index)];
+	kunmap_atomic(machine, page, KM_USER0);
 	page_put(machine, page);
 	return 0;
 }
@@ -579,7 +581,9 @@ int file_write(struct machine *machine, struct address_space *file, uint32_t ind
 	err = grab_page(machine, file, index, &page);
 	if (err)
 		return err;
+	kmap_atomic(machine, page, KM_USER0);
 	page->token[sub_of(machine, index)] = token;
+	kunmap_atomic(machine, page, KM_USER0);
 	page->flags |= PG_DIRTY;
 	mark_page_accessed(machine, page);
 	if (file->npages <= index)

@@ -16,6 +16,7 @@
  *   pin.c       get_user_pages: devices, and the debugger's write
  *   reclaim.c   lists, page_referenced, try_to_unmap, shrink
  *   pagetable.c tables, the choke point, census
+ *   kmap.c      temporary kernel mappings                     (kmap.h)
  *   tlb.c       processors, TLBs, flushes, the gather         (tlb.h)
  *   frame.c     zones, frames, watermarks
  *   actors.c    what runs inside an op, and what has to wait
@@ -35,6 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kmap.h"
 #include "machine.h"
 #include "tlb.h"
 
@@ -183,10 +185,6 @@ void free_pgtables(struct machine *machine, struct mm *mm, uint32_t first, uint3
 /* The first vpn in [first, last) whose entry is not none, with its entry; false: there is none. */
 bool pte_next(const struct mm *mm, uint32_t first, uint32_t last, uint32_t *vpn, struct ptep *pte);
 
-static inline pte_t ptep_get(struct ptep p)
-{
-	return pte_load(&p.table->entry[p.slot]);
-}
 static inline uint32_t ptep_vpn(struct ptep p)
 {
 	return p.table->vpn + p.slot;
@@ -197,6 +195,10 @@ static inline uint32_t ptep_vpn(struct ptep p)
  * references, rss or the backend: those are the caller's and are checked against the census.
  */
 void pte_set(struct machine *machine, struct ptep p, pte_t value);
+/* The same with a mapping just for this. */
+void pte_set_once(struct machine *machine, struct ptep p, pte_t value);
+/* The processor marks the entry: it needs no mapping. */
+void pte_mark(struct machine *machine, struct ptep p, pte_t value);
 /* ptep_get_and_clear: the same with value 0, low word first. Returns the old entry. */
 pte_t pte_get_and_clear(struct machine *machine, struct ptep p);
 
@@ -680,6 +682,7 @@ struct machine {
 
 	struct rmap_counters counters;
 	struct cpus cpus;
+	struct kmaps kmaps;
 	uint64_t host_allocs;
 	uint64_t swapouts, swapins, reclaimed, unmaps, early_copies;
 	MUTANT_STATE
@@ -694,6 +697,8 @@ static inline uint32_t sub_of(const struct machine *machine, uint32_t index)
 {
 	return index & (sub_pages(machine) - 1);
 }
+
+#include "kmap_quick.h"
 
 void events_grow(struct machine *machine);
 static inline struct event *event_add(struct machine *machine)

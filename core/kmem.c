@@ -299,6 +299,8 @@ bool alloc_allowed(struct machine *machine, bool can_wait)
 	if (!op)
 		return true;
 	nth = ++machine->last_op.allocs;
+	if (can_wait)
+		kmap_might_sleep(machine);
 	if (op->reclaim_nth == nth && can_wait && !machine->in_reclaim)
 		shrink_caches(machine, ZONE_HIGHMEM, 32);
 	if (machine->waiting && can_wait)

@@ -67,6 +67,7 @@ struct machine *machine_create(const struct machine_config *config, const struct
 void machine_reconfigure(struct machine *machine, const struct machine_config *config)
 {
 	tlb_reset(machine);
+	machine->kmaps = (struct kmaps){0};
 	pagetable_reset(machine);
 	file_reset(machine);
 	frame_reset(machine);
@@ -232,6 +233,7 @@ void machine_apply_group(struct machine *machine, const struct op *ops, uint32_t
 	outcomes->trace = machine->last_op;
 	if (machine->cpus.suspects)
 		tlb_judge(machine);
+	kmap_judge(machine);
 	machine->op = NULL;
 	machine->waiting = 0;
 	hash_op(machine, &outcomes->result);

@@ -45,8 +45,10 @@ static int advise_pageout(struct machine *machine, struct vma *vma, uint32_t fir
 		if (!page || !(page->flags & PG_LRU))
 			continue;
 		page->flags &= ~PG_REFERENCED;
+		pte_map(machine, p);
 		if (pte_young(ptep_get(p)))
 			clear_flush_young(machine, vma->mm, vpn, p);
+		pte_unmap(machine, p);
 		machine->reclaimed += reclaim_page(machine, page);
 	}
 	return 0;

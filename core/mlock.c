@@ -71,7 +71,7 @@ static bool all_present(const struct mm *mm, uint32_t first, uint32_t last)
 	uint32_t vpn;
 
 	for (; first < last && pte_next(mm, first, last, &vpn, &p) && vpn == first; first++) {
-		if (!pte_present(ptep_get(p)))
+		if (!pte_present(ptep_peek(p)))
 			return false;
 	}
 	return first == last;

@@ -96,6 +96,22 @@ static int copy_present(struct machine *machine, struct ptep src, struct vma *ch
 	return 0;
 }
 
+/* Both tables are mapped. */
+static int copy_one_pte(struct machine *machine, struct ptep src, struct vma *child, uint32_t vpn,
+			struct ptep dst, bool cow)
+{
+	pte_t pte = ptep_get(src);
+
+	if (pte_none(pte))
+		return 0;
+	if (pte_present(pte))
+		return copy_present(machine, src, child, vpn, dst, cow);
+	if (pte_swap(pte) && !MUTANT_IF(machine, SEED_06, true))
+		swap_duplicate(machine, pte_to_swp(pte));
+	pte_set(machine, dst, pte);
+	return 0;
+}
+
 static int copy_page_range(struct machine *machine, struct vma *parent, struct vma *child)
 {
 	bool cow = (parent->flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
@@ -104,7 +120,7 @@ static int copy_page_range(struct machine *machine, struct vma *parent, struct v
 
 	for (uint32_t at = parent->start; pte_next(parent->mm, at, parent->end, &vpn, &src);
 	     at = vpn + 1) {
-		pte_t pte;
+		int err;
 
 		/* The slot before is empty, and the way goes on from there, not from the next. */
 		if (MUTANT_IF(machine, FORK_06,
@@ -115,17 +131,13 @@ static int copy_page_range(struct machine *machine, struct vma *parent, struct v
 		if (pte_alloc(machine, child->mm, vpn, &dst))
 			return -ENOMEM;
 		/* Making the table may have run reclaim, or anything. */
-		pte = ptep_get(src);
-		if (pte_none(pte))
-			continue;
-		if (pte_present(pte)) {
-			if (copy_present(machine, src, child, vpn, dst, cow))
-				return -ENOMEM;
-			continue;
-		}
-		if (pte_swap(pte) && !MUTANT_IF(machine, SEED_06, true))
-			swap_duplicate(machine, pte_to_swp(pte));
-		pte_set(machine, dst, pte);
+		pte_map(machine, dst);
+		pte_map_nested(machine, src);
+		err = copy_one_pte(machine, src, child, vpn, dst, cow);
+		pte_unmap_nested(machine, src);
+		pte_unmap(machine, dst);
+		if (err)
+			return err;
 	}
 	return 0;
 }
@@ -164,12 +176,13 @@ static void forget_entries(struct machine *machine, struct mm *mm)
 	uint32_t vpn;
 
 	for (uint32_t at = 0; pte_next(mm, at, VPN_LIMIT, &vpn, &p); at = vpn + 1) {
-		struct page *page = pfn_to_page(machine, pte_pfn(ptep_get(p)));
+		pte_t entry = ptep_peek(p);
+		struct page *page = pfn_to_page(machine, pte_pfn(entry));
 
-		if (!pte_present(ptep_get(p)) || (page->flags & PG_RESERVED))
+		if (!pte_present(entry) || (page->flags & PG_RESERVED))
 			continue;
 		page_remove_rmap(machine, page, find_vma(mm, vpn), vpn, p);
-		pte_get_and_clear(machine, p);
+		pte_set_once(machine, p, 0);
 	}
 }
 

@@ -50,11 +50,14 @@ void zap_file_range(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uin
 	uint32_t vpn;
 
 	for (uint32_t at = first; pte_next(vma->mm, at, last, &vpn, &p); at = vpn + 1) {
-		pte_t pte = ptep_get(p);
+		pte_t pte;
 
+		pte_map(tlb->machine, p);
+		pte = ptep_get(p);
 		if (pte_present(pte) &&
 		    pfn_to_page(tlb->machine, pte_pfn(pte))->mapping == vma->file)
 			zap_present(tlb, vma, vpn, p);
+		pte_unmap(tlb->machine, p);
 	}
 }
 
@@ -65,8 +68,10 @@ void zap_range(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t
 	uint32_t vpn;
 
 	for (uint32_t at = first; pte_next(vma->mm, at, last, &vpn, &p); at = vpn + 1) {
-		pte_t pte = ptep_get(p);
+		pte_t pte;
 
+		pte_map(machine, p);
+		pte = ptep_get(p);
 		if (pte_present(pte)) {
 			zap_present(tlb, vma, vpn, p);
 		} else {
@@ -77,6 +82,7 @@ void zap_range(struct mmu_gather *tlb, struct vma *vma, uint32_t first, uint32_t
 		/* The low word of an entry goes last. */
 		if (MUTANT_IF(machine, PAE_02, pte_present(pte) && pte >> 32))
 			p.table->entry[p.slot].low = (uint32_t)pte;
+		pte_unmap(machine, p);
 		preempt(machine, ZAP_AFTER_FREE, .ptl = vma->mm);
 		if (MUTANT_ON(machine, PAE_02))
 			p.table->entry[p.slot].low = 0;

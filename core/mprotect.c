@@ -15,14 +15,17 @@ static void change_protection(struct machine *machine, struct vma *vma, uint32_t
 	struct ptep p;
 
 	for (uint32_t at = first; pte_next(vma->mm, at, last, &vpn, &p); at = vpn + 1) {
-		pte_t pte = ptep_get(p);
+		pte_t pte;
 
-		if (!pte_present(pte) || pte_modify(pte, prot) == pte)
-			continue;
-		if (MUTANT_IF(machine, PAE_07, pte >> 32))
-			pte_set(machine, p, pte_modify((uint32_t)pte, prot));
-		else
-			pte_set(machine, p, pte_modify(pte, prot));
+		pte_map(machine, p);
+		pte = ptep_get(p);
+		if (pte_present(pte) && pte_modify(pte, prot) != pte) {
+			if (MUTANT_IF(machine, PAE_07, pte >> 32))
+				pte_set(machine, p, pte_modify((uint32_t)pte, prot));
+			else
+				pte_set(machine, p, pte_modify(pte, prot));
+		}
+		pte_unmap(machine, p);
 	}
 	flush_tlb_range(machine, vma->mm, first, last);
 }

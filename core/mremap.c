@@ -34,7 +34,7 @@ static int move_rmap(struct machine *machine, struct vma *old, uint32_t vpn, str
 	int err = 0;
 
 	do {
-		pte_t pte = ptep_get(src);
+		pte_t pte = ptep_read(machine, src);
 
 		if (!pte_present(pte))
 			return 0;
@@ -56,22 +56,27 @@ static uint32_t move_page_tables(struct machine *machine, struct vma *old, uint3
 
 	for (uint32_t at = from; pte_next(old->mm, at, from + n, &vpn, &src); at = vpn + 1) {
 		uint32_t new_vpn = vpn - from + to;
-		pte_t entry, found = ptep_get(src);
+		pte_t entry, found = ptep_peek(src);
 
 		preempt(machine, MREMAP_PER_PTE);
 		if (pte_alloc(machine, new->mm, new_vpn, &dst) ||
 		    move_rmap(machine, old, vpn, src, new, new_vpn, dst))
 			return vpn - from;
 		/* Making a table or a copy may have run reclaim, or anything. */
+		pte_map_nested(machine, src);
+		pte_map(machine, dst);
 		entry = ptep_get(src);
 		if (MUTANT_IF(machine, MRE_07, pte_none(entry) && !pte_none(found)))
 			entry = found;
-		if (pte_none(entry))
-			continue;
-		pte_get_and_clear(machine, src);
-		if (!MUTANT_IF(machine, MRE_18, machine->waiting || machine->op->reclaim_nth))
-			flush_tlb_page(machine, old->mm, vpn);
-		pte_set(machine, dst, entry);
+		if (!pte_none(entry)) {
+			pte_get_and_clear(machine, src);
+			if (!MUTANT_IF(machine, MRE_18,
+				       machine->waiting || machine->op->reclaim_nth))
+				flush_tlb_page(machine, old->mm, vpn);
+			pte_set(machine, dst, entry);
+		}
+		pte_unmap(machine, dst);
+		pte_unmap_nested(machine, src);
 	}
 	return n;
 }

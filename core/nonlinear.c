@@ -63,6 +63,7 @@ static int install_page(struct machine *machine, struct vma *vma, uint32_t vpn, 
 
 	if (err)
 		return err;
+	pte_map(machine, pte);
 	entry = ptep_get(pte);
 	old = mapped_page(machine, entry);
 	/* The very page that is there, or another part of it: nothing changes for the reverse map.
@@ -70,7 +71,7 @@ static int install_page(struct machine *machine, struct vma *vma, uint32_t vpn, 
 	if (old != page) {
 		err = page_add_rmap(machine, page, vma, vpn, pte);
 		if (err)
-			return err;
+			goto unmap;
 		if (old)
 			page_remove_rmap(machine, old, vma, vpn, pte);
 	}
@@ -78,7 +79,9 @@ static int install_page(struct machine *machine, struct vma *vma, uint32_t vpn, 
 	if (old)
 		flush_tlb_page(machine, vma->mm, vpn);
 	drop_replaced(machine, entry);
-	return 0;
+unmap:
+	pte_unmap(machine, pte);
+	return err;
 }
 
 /* VPN shall show page INDEX, which is not in memory, when it is touched. */
@@ -91,9 +94,10 @@ static int install_file_pte(struct machine *machine, struct vma *vma, uint32_t v
 
 	if (err)
 		return err;
+	pte_map(machine, pte);
 	entry = ptep_get(pte);
 	if (MUTANT_IF(machine, NLN_04, pte_none(file) && !pte_none(entry)))
-		return 0;
+		goto unmap;
 	old = mapped_page(machine, entry);
 	if (old)
 		page_remove_rmap(machine, old, vma, vpn, pte);
@@ -104,6 +108,8 @@ static int install_file_pte(struct machine *machine, struct vma *vma, uint32_t v
 	drop_replaced(machine, entry);
 	if (!pte_none(file))
 		pte_set(machine, pte, file);
+unmap:
+	pte_unmap(machine, pte);
 	return 0;
 }
 
@@ -146,7 +152,7 @@ static int populate(struct machine *machine, struct vma *vma, uint32_t vpn, uint
 int do_file_page(struct machine *machine, struct vma *vma, uint32_t vpn, struct ptep pte)
 {
 	struct address_space *file = vma->file;
-	uint32_t truncations = file->truncate_count, index = pte_to_pgoff(ptep_get(pte));
+	uint32_t truncations = file->truncate_count, index = pte_to_pgoff(ptep_read(machine, pte));
 	struct page *page;
 	int err;
 
@@ -158,7 +164,7 @@ int do_file_page(struct machine *machine, struct vma *vma, uint32_t vpn, struct 
 	preempt(machine, FAULT_AFTER_LOOKUP);
 	if (MUTANT_IF(machine, TRN_02, file->truncate_count != truncations))
 		truncations = file->truncate_count;
-	if (file->truncate_count == truncations && ptep_get(pte) == pte_mk_file(index)) {
+	if (file->truncate_count == truncations && ptep_read(machine, pte) == pte_mk_file(index)) {
 		err = install_page(machine, vma, vpn, page, sub_of(machine, index));
 		if (!err)
 			return 0;
@@ -232,16 +238,20 @@ static void zap_nonlinear(struct mmu_gather *tlb, struct vma *vma, uint32_t firs
 	uint32_t vpn;
 
 	for (uint32_t at = first; pte_next(vma->mm, at, last, &vpn, &pte); at = vpn + 1) {
-		pte_t entry = ptep_get(pte);
-		struct page *page = mapped_page(machine, entry);
+		struct page *page;
+		pte_t entry;
 
-		if (!page || shown(page, entry) < from || shown(page, entry) >= to)
-			continue;
-		if (pte_young(entry))
-			mark_page_accessed(machine, page);
-		forget_page(machine, vma, vpn, pte, page);
-		tlb_remove_tlb_entry(tlb, vpn);
-		tlb_remove_page(tlb, page);
+		pte_map(machine, pte);
+		entry = ptep_get(pte);
+		page = mapped_page(machine, entry);
+		if (page && shown(page, entry) >= from && shown(page, entry) < to) {
+			if (pte_young(entry))
+				mark_page_accessed(machine, page);
+			forget_page(machine, vma, vpn, pte, page);
+			tlb_remove_tlb_entry(tlb, vpn);
+			tlb_remove_page(tlb, page);
+		}
+		pte_unmap(machine, pte);
 	}
 }
 
@@ -269,6 +279,26 @@ void nonlinear_dontneed(struct mmu_gather *tlb, struct vma *vma, uint32_t first,
  * Cursors stay where the budget ran out, and are set back to 0 when everything was scanned.
  */
 
+/* An entry of VMA, whose table is mapped. Returns whether it was taken away. */
+static bool unmap_met(struct machine *machine, struct vma *vma, uint32_t vpn, struct ptep pte)
+{
+	pte_t entry = ptep_get(pte);
+	struct page *page = mapped_page(machine, entry);
+
+	machine->counters.pte_probes++;
+	if (!page)
+		return false;
+	if (pte_young(entry)) {
+		clear_flush_young(machine, vma->mm, vpn, pte);
+		return false;
+	}
+	forget_page(machine, vma, vpn, pte, page);
+	flush_tlb_page(machine, vma->mm, vpn);
+	page_put(machine, page);
+	machine->unmaps++;
+	return true;
+}
+
 /* Entries of VMA in the cluster at offset CURSOR. Returns how many were taken away. */
 static uint32_t unmap_cluster(struct machine *machine, struct vma *vma, uint32_t cursor)
 {
@@ -281,21 +311,9 @@ static uint32_t unmap_cluster(struct machine *machine, struct vma *vma, uint32_t
 	if (last > vma->end)
 		last = vma->end;
 	for (; pte_next(vma->mm, first, last, &vpn, &pte); first = vpn + 1) {
-		pte_t entry = ptep_get(pte);
-		struct page *page = mapped_page(machine, entry);
-
-		machine->counters.pte_probes++;
-		if (!page)
-			continue;
-		if (pte_young(entry)) {
-			clear_flush_young(machine, vma->mm, vpn, pte);
-			continue;
-		}
-		forget_page(machine, vma, vpn, pte, page);
-		flush_tlb_page(machine, vma->mm, vpn);
-		page_put(machine, page);
-		machine->unmaps++;
-		taken++;
+		pte_map(machine, pte);
+		taken += unmap_met(machine, vma, vpn, pte);
+		pte_unmap(machine, pte);
 	}
 	return taken;
 }

@@ -49,6 +49,7 @@ static struct pte_table *table_get(struct machine *machine)
 		tables_grow(machine);
 	table = host_alloc(machine, sizeof(*table));
 	memset(table, 0, sizeof(*table));
+	table->machine = machine;
 	table->id = machine->nr_tables++;
 	machine->tables[table->id] = table;
 	return table;
@@ -156,6 +157,7 @@ static struct pte_table *pte_table_alloc(struct machine *machine, struct mm *mm,
 		return NULL;
 	table = table_get(machine);
 	table->mm = mm;
+	table->mapped = !machine->config.highpte;
 	table->vpn = vpn / PMD_PAGES * PMD_PAGES;
 	table->page = page;
 	page->flags |= PG_TABLE;
@@ -472,9 +474,9 @@ static void entry_changes(struct machine *machine, struct ptep p, pte_t old, pte
 		census_add(machine, after, p);
 }
 
-void pte_set(struct machine *machine, struct ptep p, pte_t value)
+void pte_mark(struct machine *machine, struct ptep p, pte_t value)
 {
-	pte_t old = ptep_get(p);
+	pte_t old = ptep_peek(p);
 
 	MM_ASSERT(p.table->mm);
 	pte_store(&p.table->entry[p.slot], value);
@@ -484,11 +486,27 @@ void pte_set(struct machine *machine, struct ptep p, pte_t value)
 	event_log(machine, EVENT_PTE, 0, p.table->mm->id, ptep_vpn(p), value);
 }
 
+void pte_set(struct machine *machine, struct ptep p, pte_t value)
+{
+	if (!p.table->mapped)
+		kmap_missing(p.table);
+	pte_mark(machine, p, value);
+}
+
+void pte_set_once(struct machine *machine, struct ptep p, pte_t value)
+{
+	pte_map(machine, p);
+	pte_set(machine, p, value);
+	pte_unmap(machine, p);
+}
+
 pte_t pte_get_and_clear(struct machine *machine, struct ptep p)
 {
 	pte_t old = pte_take(&p.table->entry[p.slot]);
 
 	MM_ASSERT(p.table->mm);
+	if (!p.table->mapped)
+		kmap_missing(p.table);
 	entry_changes(machine, p, old, 0);
 	if (p.table->mm->cpu_vm_mask)
 		tlb_suspect(machine, p.table->mm, ptep_vpn(p));

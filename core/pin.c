@@ -43,9 +43,11 @@ static struct page *follow_page(struct machine *machine, struct mm *mm, uint32_t
 	struct page *page;
 	pte_t entry;
 
-	if (!pte.table || !pte_present(ptep_get(pte)))
+	if (!pte.table)
 		return NULL;
-	entry = ptep_get(pte);
+	entry = ptep_read(machine, pte);
+	if (!pte_present(entry))
+		return NULL;
 	page = pfn_to_page(machine, pte_pfn(entry));
 	if (write && !pte_write(entry) && !(broken && pte_dirty(entry) && (page->flags & PG_ANON)))
 		return NULL;
@@ -214,7 +216,8 @@ int op_poke(struct machine *machine, struct mm *mm, const struct op *op, struct 
 
 	if (err)
 		return err;
-	*pfn_token(machine, pte_pfn(ptep_get(pte_lookup(mm, vpn)))) = token_write(op->serial);
+	*pfn_token(machine, pte_pfn(ptep_read(machine, pte_lookup(mm, vpn)))) =
+		token_write(op->serial);
 	page->flags |= PG_DIRTY;
 	return 0;
 }

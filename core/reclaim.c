@@ -437,9 +437,9 @@ struct page *page_mapped_at(const struct machine *machine, const struct mm *mm, 
 	struct ptep pte = pte_lookup(mm, vpn);
 	struct page *page;
 
-	if (!pte.table || !pte_present(ptep_get(pte)))
+	if (!pte.table || !pte_present(ptep_peek(pte)))
 		return NULL;
-	page = pfn_to_page(machine, pte_pfn(ptep_get(pte)));
+	page = pfn_to_page(machine, pte_pfn(ptep_peek(pte)));
 	return page->flags & PG_RESERVED ? NULL : page;
 }
 

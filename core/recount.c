@@ -167,6 +167,10 @@ const char *machine_recount_live(struct machine *machine, char *buf, size_t size
 	if (!check_mms(&r) || !check_files(&r) || !check_swap(&r) || !check_zones(&r) ||
 	    !check_totals(&r) || tlb_verify(machine, r.tlb_users, buf, size))
 		return buf;
+	if (machine->kmaps.fault.kind) {
+		kmap_fault_print(&machine->kmaps.fault, buf, size);
+		return buf;
+	}
 	broken = rmap_check(machine);
 	if (!broken)
 		return NULL;

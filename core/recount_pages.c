@@ -19,8 +19,8 @@ static bool check_census(struct recount *r, const struct page *page)
 
 	for (bool more = census_first(r->machine, page, &p); more;
 	     more = census_next(r->machine, &p)) {
-		if (++n > page->seen || !p.table->mm || !rmap_maps(r->machine, page, ptep_get(p)) ||
-		    p.table->prev[p.slot] != before)
+		if (++n > page->seen || !p.table->mm ||
+		    !rmap_maps(r->machine, page, ptep_peek(p)) || p.table->prev[p.slot] != before)
 			return recount_wrong(r, "page 0x%x: the census has a wrong entry",
 					     page->pfn);
 		before = p.table->id * PTE_ENTRIES + p.slot;

@@ -31,7 +31,7 @@ static uint32_t mappings_of_frame(const struct machine *machine, const struct pa
 	if (sub_pages(machine) == 1 || page->mapcount > sub_pages(machine))
 		return page->mapcount;
 	for (bool more = census_first(machine, page, &p); more; more = census_next(machine, &p))
-		n += pte_pfn(ptep_get(p)) == pte_pfn(entry);
+		n += pte_pfn(ptep_peek(p)) == pte_pfn(entry);
 	return n;
 }
 

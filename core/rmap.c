@@ -153,7 +153,7 @@ static bool shown_rightly(const struct machine *machine, const struct page *page
 {
 	if (!in_use(pte) || pte.slot >= PTE_ENTRIES || ptep_vpn(pte) != vpn)
 		return false;
-	if (!rmap_maps(machine, page, ptep_get(pte)))
+	if (!rmap_maps(machine, page, ptep_peek(pte)))
 		return false;
 	return !vma || (vma->mm == pte.table->mm && vma->start <= vpn && vpn < vma->end);
 }
@@ -182,10 +182,12 @@ static enum rmap_answer visit_one(struct machine *machine, struct page *page, st
 		event_log(machine, EVENT_VISIT, RMAP_KEEP, mm->id, vpn, 0);
 		return RMAP_KEEP;
 	}
+	pte_map_type(machine, pte, KM_PTE2);
 	answer = walk->visit(machine, page, vma, vpn, pte, walk->arg);
+	pte_unmap_type(machine, pte, KM_PTE2);
 	event_log(machine, EVENT_VISIT, (uint8_t)answer, mm->id, vpn, 0);
 	if (answer == RMAP_DROP) {
-		MM_ASSERT(!rmap_maps(machine, page, ptep_get(pte)));
+		MM_ASSERT(!rmap_maps(machine, page, ptep_peek(pte)));
 		MM_ASSERT(page->mapcount > 0);
 		page->mapcount--;
 		mm->rss--;
@@ -272,8 +274,13 @@ bool rmap_probe_mm(struct machine *machine, const struct page *page, const struc
 	machine->counters.pte_probes++;
 	*pte = pte_lookup(mm, vpn);
 	if (pte->table) {
+		bool found;
+
 		count_kmap(machine);
-		if (rmap_maps(machine, page, ptep_get(*pte)))
+		pte_map_type(machine, *pte, KM_PTE2);
+		found = rmap_maps(machine, page, ptep_get(*pte));
+		pte_unmap_type(machine, *pte, KM_PTE2);
+		if (found)
 			return true;
 	}
 	machine->counters.pte_misses++;
@@ -302,28 +309,48 @@ bool pte_addr_find(struct machine *machine, pte_addr_t addr, struct ptep *pte)
 	return true;
 }
 
+/* The entries of one table after the other; a table stays mapped while its entries are looked at.
+ */
+struct scan {
+	struct ptep mapped; /* NULL: none is */
+};
+
+static void scan_move(struct machine *machine, struct scan *scan, struct ptep to)
+{
+	if (scan->mapped.table == to.table)
+		return;
+	if (scan->mapped.table)
+		pte_unmap(machine, scan->mapped);
+	scan->mapped = to;
+	if (!to.table)
+		return;
+	count_kmap(machine);
+	pte_map(machine, to);
+}
+
 bool rmap_each_mapped(struct machine *machine, struct vma *vma, uint32_t first, uint32_t last,
 		      const struct page *only, rmap_each_fn *each, void *arg)
 {
-	const struct pte_table *table = NULL;
+	struct scan scan = {{NULL, 0}};
 	struct ptep pte;
+	bool go_on = true;
 	uint32_t vpn;
 
-	for (; pte_next(vma->mm, first, last, &vpn, &pte); first = vpn + 1) {
-		pte_t entry = ptep_get(pte);
+	for (; go_on && pte_next(vma->mm, first, last, &vpn, &pte); first = vpn + 1) {
 		struct page *page;
+		pte_t entry;
 
 		machine->counters.pte_probes++;
-		if (pte.table != table)
-			count_kmap(machine);
-		table = pte.table;
+		scan_move(machine, &scan, pte);
+		entry = ptep_get(pte);
 		if (!pte_present(entry) || (only && !rmap_maps(machine, only, entry)))
 			continue;
 		page = pfn_to_page(machine, pte_pfn(entry));
-		if (page && !(page->flags & PG_RESERVED) && !each(machine, page, vpn, pte, arg))
-			return false;
+		if (page && !(page->flags & PG_RESERVED))
+			go_on = each(machine, page, vpn, pte, arg);
 	}
-	return true;
+	scan_move(machine, &scan, (struct ptep){NULL, 0});
+	return go_on;
 }
 
 struct vma *vma_at(struct machine *machine, struct mm *mm, uint32_t vpn)

@@ -236,7 +236,7 @@ static void add_entries(struct machine_state *state, struct machine *machine, co
 	struct ptep p;
 
 	for (uint32_t at = 0; pte_next(mm, at, limit, &vpn, &p); at = vpn + 1) {
-		pte_t pte = ptep_get(p);
+		pte_t pte = ptep_peek(p);
 
 		machine_state_word(state, vpn);
 		if (pte_present(pte)) {

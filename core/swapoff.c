@@ -48,7 +48,7 @@ static int unuse_entry(struct machine *machine, struct vma *vma, uint32_t vpn, s
 	}
 	swap_free(machine, entry);
 	present = pte_mk(page->pfn + sub_of(machine, swp_offset(entry)), prot_of_flags(vma->flags));
-	pte_set(machine, pte, present & ~(pte_t)PTE_A);
+	pte_set_once(machine, pte, present & ~(pte_t)PTE_A);
 	return 0;
 }
 
@@ -58,7 +58,7 @@ static int unuse_area(struct unuse *unuse, struct vma *vma)
 	uint32_t vpn;
 
 	for (uint32_t at = vma->start; pte_next(vma->mm, at, vma->end, &vpn, &pte); at = vpn + 1) {
-		pte_t entry = ptep_get(pte);
+		pte_t entry = ptep_read(unuse->machine, pte);
 		int err;
 
 		if (!pte_swap(entry) || swp_type(pte_to_swp(entry)) != unuse->type)

@@ -268,7 +268,7 @@ static pte_t entry_now(const struct mm *mm, uint32_t vpn)
 {
 	struct ptep pte = pte_lookup(mm, vpn);
 
-	return pte.table ? ptep_get(pte) : 0;
+	return pte.table ? ptep_peek(pte) : 0;
 }
 
 static void blame(struct machine *machine, enum tlb_fault_kind kind, uint32_t i, uint32_t slot)

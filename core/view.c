@@ -44,7 +44,7 @@ bool machine_view_page(struct machine *machine, uint32_t proc, uint32_t vpn, str
 	p = pte_lookup(mm, vpn);
 	if (!p.table)
 		return true;
-	view->pte = ptep_get(p);
+	view->pte = ptep_peek(p);
 	if (!pte_present(view->pte))
 		return true;
 	page = pfn_to_page(machine, pte_pfn(view->pte));
@@ -67,7 +67,7 @@ static bool next_entry(struct machine *machine, uint32_t proc, uint32_t *vpn, bo
 	struct ptep p;
 
 	for (uint32_t at = *vpn; mm && pte_next(mm, at, limit, vpn, &p); at = *vpn + 1) {
-		if (!present || pte_present(ptep_get(p)))
+		if (!present || pte_present(ptep_peek(p)))
 			return machine_view_page(machine, proc, *vpn, view);
 	}
 	return false;
@@ -121,7 +121,7 @@ uint32_t machine_view_pgoff(struct machine *machine, uint32_t proc, uint32_t vpn
 	struct mm *mm = proc_mm(machine, proc);
 	struct vma *vma = mm ? vma_at(machine, mm, vpn) : NULL;
 	struct ptep p = mm ? pte_lookup(mm, vpn) : (struct ptep){NULL, 0};
-	pte_t entry = p.table ? ptep_get(p) : 0;
+	pte_t entry = p.table ? ptep_peek(p) : 0;
 
 	if (pte_file(entry))
 		return pte_to_pgoff(entry);
@@ -212,6 +212,7 @@ void machine_stats(const struct machine *machine, struct machine_stats *stats)
 		.early_copies = machine->early_copies,
 		.rmap = machine->counters,
 		.tlb = machine->cpus.counters,
+		.kmaps = machine->kmaps.atomic,
 	};
 	stats->lowmem_peak = machine->lowmem_peak > stats->lowmem_used ? machine->lowmem_peak
 								       : stats->lowmem_used;

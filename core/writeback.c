@@ -98,12 +98,15 @@ static void sync_entries(struct machine *machine, struct vma *vma, uint32_t firs
 	uint32_t vpn;
 
 	for (uint32_t at = first; pte_next(vma->mm, at, last, &vpn, &p); at = vpn + 1) {
-		pte_t entry = ptep_get(p);
+		pte_t entry;
 
-		if (!pte_present(entry) || !pte_dirty(entry))
-			continue;
-		pte_set(machine, p, entry & ~(pte_t)PTE_D);
-		pfn_to_page(machine, pte_pfn(entry))->flags |= PG_DIRTY;
+		pte_map(machine, p);
+		entry = ptep_get(p);
+		if (pte_present(entry) && pte_dirty(entry)) {
+			pte_set(machine, p, entry & ~(pte_t)PTE_D);
+			pfn_to_page(machine, pte_pfn(entry))->flags |= PG_DIRTY;
+		}
+		pte_unmap(machine, p);
 	}
 	flush_tlb_range(machine, vma->mm, first, last);
 }

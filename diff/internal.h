@@ -209,6 +209,7 @@ bool check_sets(struct diff *diff);
 bool check_content(struct diff *diff);
 bool check_ptes(struct diff *diff);
 bool check_tlb(struct diff *diff);
+bool check_kmap(struct diff *diff);
 bool results_equal(const struct result *a, const struct result *b);
 /* Do SUBJECT's dropped entries and written entries equal the reference's? */
 bool sets_equal(struct diff *diff, const struct subject *subject);

@@ -176,7 +176,7 @@ static check_fn *const op_checks[NR_CHECKS] = {
 	[CHECK_RESULT] = check_results,    [CHECK_MODEL] = check_model,
 	[CHECK_UNMAPPED] = check_unmapped, [CHECK_SETS] = check_sets,
 	[CHECK_CONTENT] = check_content,   [CHECK_PTES] = check_ptes,
-	[CHECK_TLB] = check_tlb,
+	[CHECK_TLB] = check_tlb,           [CHECK_KMAP] = check_kmap,
 };
 
 bool diff_wants(const struct diff *diff, enum diff_check check)
@@ -267,7 +267,7 @@ static bool step_inside(struct diff *diff, uint32_t first)
 	group_focus(diff, first, 0);
 	return check_finds(diff, CHECK_UNMAPPED) || check_finds(diff, CHECK_SETS) ||
 	       check_finds(diff, CHECK_PTES) || check_finds(diff, CHECK_TLB) ||
-	       recount(diff, first, n) || check_canary(diff);
+	       check_finds(diff, CHECK_KMAP) || recount(diff, first, n) || check_canary(diff);
 }
 
 static bool any_inside(const struct diff *diff)

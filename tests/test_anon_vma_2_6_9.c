@@ -29,8 +29,8 @@ static struct page *page_at(struct scene *s, uint32_t proc, uint32_t page)
 {
 	struct ptep pte = pte_lookup(mm_of(s, proc), W0 + page);
 
-	assert_true(pte.table && pte_present(ptep_get(pte)));
-	return pfn_to_page(s->machine, pte_pfn(ptep_get(pte)));
+	assert_true(pte.table && pte_present(ptep_peek(pte)));
+	return pfn_to_page(s->machine, pte_pfn(ptep_peek(pte)));
 }
 
 /* The page of the one swap slot in use, which must be cached. */

@@ -352,7 +352,7 @@ static void play_lies(struct scene *s)
 	run(s, "mmap p0 w0 4 rw anon|fixed");
 	run(s, "write p0 w0");
 	p = pte_lookup(s->machine->tasks[0]->mm, WINDOW_BASE / PAGE_SIZE);
-	entry = ptep_get(p);
+	entry = ptep_peek(p);
 	pte_store(&p.table->entry[p.slot], entry + PAGE_SIZE);
 	said = machine_recount(s->machine, buf, sizeof(buf));
 	assert_non_null(said);

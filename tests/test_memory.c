@@ -654,7 +654,7 @@ static struct ptep entry(struct tables *t, uint32_t vpn)
 
 static void set(struct tables *t, uint32_t vpn, pte_t value)
 {
-	pte_set(t->machine, entry(t, vpn), value);
+	pte_set_once(t->machine, entry(t, vpn), value);
 }
 
 /* PAGE is mapped at exactly these vpns (0: the end), in this order. */
@@ -726,8 +726,8 @@ static void every_write_is_an_event(void **state)
 	size_t n;
 
 	t.machine->nr_events = 0;
-	pte_set(t.machine, p, mapped);
-	pte_set(t.machine, p, mapped | PTE_D);
+	pte_set_once(t.machine, p, mapped);
+	pte_set_once(t.machine, p, mapped | PTE_D);
 	pte_get_and_clear(t.machine, p);
 	events = machine_events(t.machine, &n);
 	assert_int_equal(n, 3);
@@ -759,7 +759,7 @@ static void pte_next_skips_what_is_not_there(void **state)
 	for (uint32_t at = 0; pte_next(t.mm, at, VPN_LIMIT, &vpn, &p); at = vpn + 1) {
 		assert_in_range(found, 0, n - 1);
 		assert_int_equal(vpn, used[found]);
-		assert_int_equal(pte_to_pgoff(ptep_get(p)), used[found]);
+		assert_int_equal(pte_to_pgoff(ptep_peek(p)), used[found]);
 		found++;
 	}
 	assert_int_equal(found, n);
@@ -991,7 +991,7 @@ static void probes_are_counted(void **state)
 	vma = vma_at(machine, mm_of(machine), WINDOW_BASE / PAGE_SIZE);
 	assert_non_null(vma);
 	assert_null(vma_at(machine, mm_of(machine), WINDOW_BASE / PAGE_SIZE - 1));
-	page = pfn_to_page(machine, pte_pfn(ptep_get(pte_lookup(vma->mm, vma->start))));
+	page = pfn_to_page(machine, pte_pfn(ptep_peek(pte_lookup(vma->mm, vma->start))));
 	machine->counters = (struct rmap_counters){0};
 	assert_true(rmap_probe(machine, page, vma, vma->start, &p));
 	assert_int_equal(ptep_vpn(p), vma->start);
@@ -1014,7 +1014,7 @@ static bool count_one(struct machine *machine, struct page *page, uint32_t vpn, 
 	struct seen *seen = arg;
 
 	assert_true(vpn > seen->last);
-	assert_true(rmap_maps(machine, page, ptep_get(pte)));
+	assert_true(rmap_maps(machine, page, ptep_peek(pte)));
 	assert_int_equal(ptep_vpn(pte), vpn);
 	seen->last = vpn;
 	return ++seen->n != seen->stop_at;
@@ -1045,7 +1045,7 @@ static void an_area_shows_its_pages(void **state)
 	assert_false(rmap_each_mapped(machine, vma, vma->start, vma->end, NULL, count_one, &seen));
 	assert_int_equal(seen.n, 2);
 	seen = (struct seen){0};
-	only = pfn_to_page(machine, pte_pfn(ptep_get(pte_lookup(vma->mm, vma->start + 9))));
+	only = pfn_to_page(machine, pte_pfn(ptep_peek(pte_lookup(vma->mm, vma->start + 9))));
 	assert_true(rmap_each_mapped(machine, vma, vma->start, vma->end, only, count_one, &seen));
 	assert_int_equal(seen.n, 1);
 	assert_int_equal(seen.last, vma->start + 9);
@@ -1115,7 +1115,7 @@ static void what_a_design_shows_is_verified(void **state)
 	touch(machine, OP_write, 0);
 	touch(machine, OP_write, 1);
 	page = pfn_to_page(machine,
-			   pte_pfn(ptep_get(pte_lookup(mm_of(machine), WINDOW_BASE / PAGE_SIZE))));
+			   pte_pfn(ptep_peek(pte_lookup(mm_of(machine), WINDOW_BASE / PAGE_SIZE))));
 	touch(machine, OP_age, 0);
 	assert_int_equal(count_events(machine, EVENT_STALE), 4);
 	assert_int_equal(count_events(machine, EVENT_VISIT), 2);

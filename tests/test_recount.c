@@ -53,7 +53,7 @@ static uint32_t window(uint32_t page)
 
 static struct page *page_at(struct world *w, uint32_t page)
 {
-	pte_t entry = ptep_get(pte_lookup(w->mm, BASE + page));
+	pte_t entry = ptep_peek(pte_lookup(w->mm, BASE + page));
 
 	assert_true(pte_present(entry));
 	return pfn_to_page(w->machine, pte_pfn(entry));
@@ -103,7 +103,7 @@ static struct world world_make(const char *backend)
 	w.shared = page_at(&w, 0);
 	w.own = page_at(&w, 1);
 	w.cached = page_at(&w, 17);
-	w.slot = swap_slot(machine, pte_to_swp(ptep_get(pte_lookup(w.mm, BASE + 2))));
+	w.slot = swap_slot(machine, pte_to_swp(ptep_peek(pte_lookup(w.mm, BASE + 2))));
 	assert_int_equal(w.shared->mapcount, 2);
 	assert_true(page_at(&w, 4)->flags & PG_SWAPCACHE);
 	return w;

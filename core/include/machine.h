@@ -95,6 +95,20 @@ struct tlb_fault {
 const struct tlb_fault *machine_tlb_fault(const struct machine *machine);
 int tlb_fault_print(const struct tlb_fault *fault, char *buf, size_t size);
 
+/* ---- temporary kernel mappings ------------------------------------------------------- */
+
+/* What went wrong with one: see core/kmap.h. */
+enum kmap_fault_kind { KMAP_FINE, KMAP_TWICE, KMAP_WRONG, KMAP_SLEEPS, KMAP_LEFT, KMAP_UNMAPPED };
+struct kmap_fault {
+	enum kmap_fault_kind kind;
+	const char *slot; /* its name */
+	uint32_t pfn;     /* of the page */
+};
+/* The first one since boot, or NULL; its kind in a word, and a sentence on it. */
+const struct kmap_fault *machine_kmap_fault(const struct machine *machine);
+const char *kmap_fault_name(const struct kmap_fault *fault);
+int kmap_fault_print(const struct kmap_fault *fault, char *buf, size_t size);
+
 /* ---- events -------------------------------------------------------------------- */
 
 enum event_kind {
@@ -210,6 +224,7 @@ struct machine_stats {
 	uint64_t early_copies; /* pages copied because the design asked for it (RMAP_UNSHARE) */
 	struct rmap_counters rmap;
 	struct tlb_counters tlb;
+	uint64_t kmaps; /* atomic ones, the reverse map's and all others */
 };
 void machine_stats(const struct machine *machine, struct machine_stats *stats);
 

@@ -117,8 +117,10 @@ struct pte_table {
 	struct mm *mm; /* owner: what 2.6.0 kept in page->mapping */
 	uint32_t vpn;  /* first page it maps, what 2.6.0 kept in page->index */
 	uint32_t nr_live;
+	uint32_t mapped;   /* slots that hold it (kmap.h); one more without HIGHPTE */
 	uint32_t id;       /* index in the machine's table of tables */
 	struct page *page; /* the frame it lives in */
+	struct machine *machine;
 };
 
 /* What is in a page middle directory. */
