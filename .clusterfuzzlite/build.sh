@@ -21,29 +21,13 @@ done
 # shellcheck disable=SC2086 # a list of words
 ninja -C "$build" rmapfuzz $targets
 
-# What each target starts from: the traces of corpus/, but for those that are written to trigger
-# mutants, in the form that it takes.
+# What each target starts from, how much it takes at most, what words it knows.
 seeds=$WORK/seeds
+cd "$source"
 for target in $targets; do
-	rm -rf "$seeds"
-	mkdir -p "$seeds"
 	cp "$build/fuzz/$target" "$OUT/"
-	case $target in
-	fuzz_import)
-		find "$source/corpus" -name '*.strace' -exec cp {} "$seeds/" \;
-		;;
-	fuzz_trace_text)
-		find "$source/corpus" -name mutants -prune -o -name '*.trace' -exec cp {} "$seeds/" \;
-		;;
-	*)
-		find "$source/corpus" -name mutants -prune -o -name '*.trace' -print | while read -r trace; do
-			to=$seeds/$(basename "$trace" .trace)
-			# fuzz_single's inputs begin with a byte that chooses the backend.
-			[ "$target" != fuzz_single ] || printf '\004' >"$to"
-			"$build/rmapfuzz" show --to bytes "$trace" >>"$to"
-		done
-		;;
-	esac
+	rm -rf "$seeds"
+	"$build/rmapfuzz" seeds "$target" -o "$seeds"
 	rm -f "$OUT/${target}_seed_corpus.zip"
 	(cd "$seeds" && find . -type f | LC_ALL=C sort | zip -q -X "$OUT/${target}_seed_corpus.zip" -@)
 

@@ -2,8 +2,9 @@
 # determinism.sh TOOL: the same trace gives the same event hash whoever compiled the tool, at
 # whatever optimisation, with and without sanitizers, twice in one process and in a fresh one.
 #
-# Builds four tools beside TOOL, which is gcc's at -O2 (kept between runs), and compares what
-# `replay --hash` says of every trace in corpus/, and `run --hash` of generated ones.
+# Builds three tools beside TOOL, which is gcc's at -O2, and a fourth with sanitizers if there is none
+# in the build directory next to it (all are kept between runs), and compares what `replay --hash`
+# says of every trace in corpus/, and `run --hash` of generated ones.
 set -eu
 
 tool=$1
@@ -35,23 +36,44 @@ build() {
 build gcc-O0 gcc -O0
 build clang-O0 clang -O0
 build clang-O2 clang -O2
-build clang-sanitizers clang -O1 -DSANITIZE=ON
-builds="gcc-O0 clang-O0 clang-O2 clang-sanitizers"
+# A build with sanitizers that is there already is brought up to date.
+sanitizers=$(dirname "$tool")/../asan
+if [ -e "$sanitizers/build.ninja" ]; then
+	ninja -C "$sanitizers" rmapfuzz >"$work/sanitizers.log" 2>&1 || fail "cannot build $sanitizers"
+else
+	sanitizers=$work/sanitizers
+	build sanitizers clang -O1 -DSANITIZE=ON
+fi
+builds="gcc-O0 clang-O0 clang-O2 sanitizers"
 
 # Every trace twice in one process: file names sorted, the whole list two times over.
 find corpus -name '*.trace' | LC_ALL=C sort >"$work/traces"
 [ -s "$work/traces" ] || fail "no traces in corpus/"
-for name in given $builds; do
-	binary=$work/$name/rmapfuzz
-	[ "$name" != given ] || binary=$tool
+
+# hashes NAME: into NAME.replay and NAME.run
+hashes() {
+	case $1 in
+	given) binary=$tool ;;
+	sanitizers) binary=$sanitizers/rmapfuzz ;;
+	*) binary=$work/$1/rmapfuzz ;;
+	esac
 	# shellcheck disable=SC2046 # names of ours, without blanks
-	"$binary" replay --hash $(cat "$work/traces" "$work/traces") >"$work/$name.replay" ||
-		fail "$name: replay --hash failed"
+	"$binary" replay --hash $(cat "$work/traces" "$work/traces") >"$work/$1.replay" ||
+		fail "$1: replay --hash failed"
 	{
 		"$binary" run --seed 20040319 --traces 300 --ops 64 --hash &&
 			"$binary" run --seed 7 --traces 300 --ops 64 --hash --faults --actors --machine all
-	} >"$work/$name.run" || fail "$name: run --hash failed"
-	[ -s "$work/$name.run" ] || fail "$name: run --hash printed nothing"
+	} >"$work/$1.run" || fail "$1: run --hash failed"
+	[ -s "$work/$1.run" ] || fail "$1: run --hash printed nothing"
+}
+
+pids=
+for name in given $builds; do
+	hashes "$name" &
+	pids="$pids $!"
+done
+for pid in $pids; do
+	wait "$pid" || fail "no hashes to compare"
 done
 
 n=$(wc -l <"$work/traces")
@@ -71,4 +93,4 @@ while read -r trace; do
 done <"$work/traces" >"$work/fresh"
 cmp "$work/first" "$work/fresh" || fail "a trace gave another hash in a fresh process"
 
-echo "determinism: $n traces and 300 generated ones, 6 builds: the same hashes"
+echo "determinism: $n traces and 300 generated ones, 5 builds: the same hashes"

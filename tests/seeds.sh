@@ -30,6 +30,30 @@ for seed in corpus/seed/*.trace; do
 done
 [ "$n" -ge 60 ] || fail "only $n seeds"
 
+# What targets start from: one file for each, none that triggers a mutant, in the target's form.
+traces=$(find corpus -name mutants -prune -o -name '*.trace' -print | wc -l)
+recordings=$(find corpus -name '*.strace' | wc -l)
+for target in fuzz/fuzz_*.c; do
+	target=$(basename "$target" .c)
+	"$tool" seeds "$target" -o "$scratch/$target" || fail "no seeds for $target"
+	wanted=$traces
+	[ "$target" != fuzz_import ] || wanted=$recordings
+	[ "$(find "$scratch/$target" -type f | wc -l)" = "$wanted" ] || fail "$target lacks seeds"
+done
+some="seed-cow_after_fork.trace"
+"$tool" show --to bytes corpus/seed/cow_after_fork.trace >"$scratch/bytes"
+cmp "$scratch/bytes" "$scratch/fuzz_lockstep/corpus-$some" || fail "fuzz_lockstep: other bytes"
+tail -c +2 "$scratch/fuzz_single/corpus-$some" | cmp - "$scratch/bytes" ||
+	fail "fuzz_single: other bytes"
+cmp corpus/seed/cow_after_fork.trace "$scratch/fuzz_trace_text/corpus-$some" ||
+	fail "fuzz_trace_text: another text"
+for wrong in 'fuzz_lockstep' 'no_target -o x' "fuzz_import -o $scratch/none corpus/seed"; do
+	status=0
+	# shellcheck disable=SC2086 # words
+	"$tool" seeds $wrong 2>"$scratch/log" || status=$?
+	[ "$status" = 2 ] || fail "seeds $wrong: status $status"
+done
+
 # An expectation that is wrong is seen: every entry that is said to be there is said not to be.
 changed=0
 for seed in corpus/seed/*.trace; do

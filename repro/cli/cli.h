@@ -70,6 +70,7 @@ enum cli_which {
 	CLI_TRACES,
 	CLI_TRACES_IF_ANY, /* a directory without them is fine */
 	CLI_ALL_FILES,     /* whatever they are called */
+	CLI_SEEDS,         /* the same, but nothing below a directory called mutants */
 };
 int cli_each_trace(char *path, enum cli_which which, int (*visit)(const char *path, void *arg),
 		   void *arg);

@@ -33,17 +33,22 @@ static bool is_trace_name(const char *name)
 	return !dot || strcmp(dot, ".trace") == 0 || strcmp(dot, ".bin") == 0;
 }
 
+static bool is_left_out(const char *directory, enum cli_which which)
+{
+	return directory[0] == '.' || (which == CLI_SEEDS && strcmp(directory, "mutants") == 0);
+}
+
 /* One thing in the directory. Sets *SEEN if it was a trace. */
 static int visit_entry(FTS *fts, FTSENT *entry, enum cli_which which, visit_fn *visit, void *arg,
 		       bool *seen)
 {
 	switch (entry->fts_info) {
 	case FTS_D:
-		if (entry->fts_level > 0 && entry->fts_name[0] == '.')
+		if (entry->fts_level > 0 && is_left_out(entry->fts_name, which))
 			fts_set(fts, entry, FTS_SKIP);
 		return CLI_OK;
 	case FTS_F:
-		if (which != CLI_ALL_FILES && !is_trace_name(entry->fts_name))
+		if (which < CLI_ALL_FILES && !is_trace_name(entry->fts_name))
 			return CLI_OK;
 		*seen = true;
 		return visit(entry->fts_path, arg);
