@@ -58,6 +58,7 @@ static int new_anon_page(const struct fault *f, struct page *source, struct page
 	page = cluster_page(machine, f->vma, f->vpn);
 	if (page) {
 		page_get(page);
+		page->flags &= ~PG_LAZYFREE; /* entries of one that may be lost are alike */
 	} else {
 		page = page_alloc(machine, GFP_HIGHUSER);
 		if (!page)

@@ -36,6 +36,7 @@ static int migrate_page(struct machine *machine, struct page *old, struct page *
 	/* Making room for the new one may have taken the old one away. */
 	if (!old->mapcount)
 		return UNMAP_AGAIN;
+	old->flags &= ~PG_LAZYFREE; /* it is to be kept, and a slot does that */
 	result = evict_page(machine, old);
 	if (result != UNMAP_SUCCESS)
 		return result;

@@ -139,6 +139,7 @@ static const struct op_word advice_words[] = {
 	{"willneed", ADVICE_WILLNEED},
 	{"dontneed", ADVICE_DONTNEED},
 	{"pageout", ADVICE_PAGEOUT},
+	{"free", ADVICE_FREE},
 	{NULL, 0},
 };
 

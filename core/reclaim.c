@@ -144,8 +144,22 @@ static refuse_fn *const refuses[] = {
 	[ERA_2_6_7] = refuses_2_6_7,
 };
 
+/*
+ * What was given up for lost (madvise free) may go if nobody has written to it since, by an entry
+ * or without one, and nobody holds it: in the slot that it does not have nobody would find it. All
+ * its entries are alike, so that the first one to be asked speaks for all.
+ */
+static bool refuses_to_be_lost(struct page *page, pte_t entry)
+{
+	if (!(page->flags & PG_LAZYFREE))
+		return false;
+	if (pte_dirty(entry))
+		page->flags |= PG_DIRTY;
+	return (page->flags & PG_DIRTY) || page->count != page->mapcount + 1;
+}
+
 /* What a cleared entry leaves behind: a swap entry, a file offset that arithmetic would not
- * find again, or nothing. */
+ * find again, or nothing: that of a page which may be lost, too. */
 static pte_t left_behind(struct machine *machine, struct page *page, struct vma *vma, uint32_t vpn,
 			 uint32_t sub)
 {
@@ -162,7 +176,7 @@ static pte_t left_behind(struct machine *machine, struct page *page, struct vma 
 			return pte_mk_swap(entry) | PTE_FILE;
 		return pte_mk_swap(entry);
 	}
-	if (vma_index_of_vpn(vma, vpn) != page->index + sub)
+	if (page->mapping && vma_index_of_vpn(vma, vpn) != page->index + sub)
 		return pte_mk_file(page->index + sub);
 	return 0;
 }
@@ -173,7 +187,8 @@ static enum rmap_answer unmap_one(struct machine *machine, struct page *page, st
 	bool *refused = arg;
 	pte_t entry, left;
 
-	if (refuses[machine->config.era](machine, page, vma, pte)) {
+	if (refuses[machine->config.era](machine, page, vma, pte) ||
+	    refuses_to_be_lost(page, ptep_get(pte))) {
 		*refused = true;
 		return machine->config.stop_on_refusal ? RMAP_STOP : RMAP_KEEP;
 	}
@@ -205,9 +220,11 @@ int try_to_unmap(struct machine *machine, struct page *page)
 	bool refused = false;
 
 	MM_ASSERT(!(page->flags & PG_RESERVED));
-	MM_ASSERT((page->flags & PG_SWAPCACHE) || page->mapping);
+	MM_ASSERT((page->flags & (PG_SWAPCACHE | PG_LAZYFREE)) || page->mapping);
 	if (page->mapcount || MUTANT_ON(machine, AVC_09))
 		page_walk(machine, page, WALK_UNMAP, unmap_one, &refused);
+	if (page->flags & PG_DIRTY)
+		page->flags &= ~PG_LAZYFREE; /* it was written after all */
 	if (page->mapcount && !refused && machine->left_to_clusters)
 		nonlinear_unmap_clusters(machine, page);
 	if (page->mapcount)
@@ -227,6 +244,12 @@ static int pageout(struct machine *machine, struct page *page)
 		return file_writepage(machine, page);
 	swap_write_page(machine, page);
 	return 0;
+}
+
+/* Anonymous, and in no slot that would keep its content, which may not be lost. */
+static bool needs_slot(const struct page *page)
+{
+	return (page->flags & (PG_ANON | PG_SWAPCACHE | PG_LAZYFREE)) == PG_ANON;
 }
 
 bool only_cached(const struct page *page)
@@ -266,7 +289,7 @@ static enum verdict shrink_page(struct machine *machine, struct page *page)
 	referenced = page_referenced(machine, page) > 0;
 	if (referenced && page_mapping_inuse(page))
 		return PAGE_ACTIVATE;
-	if ((page->flags & (PG_ANON | PG_SWAPCACHE)) == PG_ANON) {
+	if (needs_slot(page)) {
 		if (!page->mapcount && !MUTANT_ON(machine, AVC_09))
 			return PAGE_KEEP; /* a fault is at work on it */
 		if (!add_to_swap(machine, page))
@@ -279,6 +302,8 @@ static enum verdict shrink_page(struct machine *machine, struct page *page)
 	case UNMAP_AGAIN:
 		return PAGE_KEEP;
 	}
+	if (page->flags & PG_LAZYFREE)
+		return page->count == 1 ? PAGE_FREE : PAGE_KEEP;
 	if (!only_cached(page))
 		return PAGE_KEEP;
 	if (page->flags & PG_DIRTY) {
@@ -355,7 +380,7 @@ static bool stays_active(struct machine *machine, struct page *page, bool eligib
 		if (young || !eligible)
 			return true;
 	}
-	return (page->flags & PG_ANON) && !machine->swap_total;
+	return (page->flags & (PG_ANON | PG_LAZYFREE)) == PG_ANON && !machine->swap_total;
 }
 
 /* Take SCAN pages from the active tail: back to its head, or to the inactive list. */
@@ -443,14 +468,18 @@ struct page *page_mapped_at(const struct machine *machine, const struct mm *mm, 
 	return page->flags & PG_RESERVED ? NULL : page;
 }
 
-/* try_to_unmap until it succeeds: a young entry refuses only once. The caller holds PAGE. */
+/* try_to_unmap until it succeeds: a young entry refuses only once. What was to be lost, and turns
+ * out to have been written, needs a slot then. -ENOSPC: there is none. The caller holds PAGE. */
 static int unmap_stubbornly(struct machine *machine, struct page *page)
 {
 	int result = UNMAP_FAIL;
 
 	page->flags |= PG_LOCKED;
-	for (uint32_t i = 0; i < EVICT_TRIES && result != UNMAP_SUCCESS; i++)
-		result = try_to_unmap(machine, page);
+	for (uint32_t i = 0; i < EVICT_TRIES && result > UNMAP_SUCCESS; i++) {
+		bool slot = !needs_slot(page) || add_to_swap(machine, page);
+
+		result = slot ? try_to_unmap(machine, page) : -ENOSPC;
+	}
 	page->flags &= ~PG_LOCKED;
 	return result;
 }
@@ -465,8 +494,6 @@ int evict_page(struct machine *machine, struct page *page)
 	preempt(machine, RECLAIM_ISOLATED, .page = page);
 	if (!page->mapcount)
 		return UNMAP_AGAIN; /* somebody else has taken it away, locked or not */
-	if ((page->flags & (PG_ANON | PG_SWAPCACHE)) == PG_ANON && !add_to_swap(machine, page))
-		return -ENOSPC;
 	return unmap_stubbornly(machine, page);
 }
 

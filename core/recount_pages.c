@@ -45,6 +45,9 @@ static bool check_used_page(struct recount *r, const struct page *page)
 		return recount_wrong(r, "page 0x%x is still locked", page->pfn);
 	if (page->mapping && (page->flags & (PG_ANON | PG_SWAPCACHE)))
 		return recount_wrong(r, "page 0x%x is both a file's and anonymous", page->pfn);
+	if ((page->flags & PG_LAZYFREE) && (page->flags & (PG_ANON | PG_SWAPCACHE)) != PG_ANON)
+		return recount_wrong(r, "page 0x%x may be lost, and is not private memory",
+				     page->pfn);
 	if (!!(page->flags & PG_LRU) == fixed)
 		return recount_wrong(r, "page 0x%x is on %s", page->pfn,
 				     fixed ? "an LRU list" : "no list");

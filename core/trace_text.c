@@ -367,7 +367,8 @@ static int parse_advice(struct parser *parser, struct word word, struct operand 
 {
 	if (!find_word(operand->kind, word, &operand->value))
 		return bad_operand(parser, operand, word,
-				   "normal, random, sequential, willneed, dontneed or pageout");
+				   "normal, random, sequential, willneed, dontneed, pageout or "
+				   "free");
 	return 0;
 }
 

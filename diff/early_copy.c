@@ -10,7 +10,9 @@
  * program can see must still be the same, and is judged: results, and contents of everything in
  * memory, which CONTENT looks up in each such machine and not only in the reference. So are walks
  * against the machine's own page tables, counts, structure and leaks. What a result says of
- * residence (how many entries were young, how many pages were freed) no program can ask for.
+ * residence (how many entries were young, how many pages were freed) no program can ask for. A page
+ * that a program has given up for lost (madvise free) goes when reclaim comes to it, which may be
+ * at another time: either content is right, and the model says which two.
  *
  * If a device may write to the page that was copied, what it writes reaches one side and not the
  * other: who copied leaves the lockstep.
@@ -76,6 +78,8 @@ void excuse_early_copies(struct diff *diff)
 		if (copies(diff, s) != copies(diff, diff->reference))
 			s->apart = true;
 	}
+	if (diff->model)
+		model_parted(diff->model);
 }
 
 /* S has copied a page that a device writes to. */
@@ -167,10 +171,23 @@ static bool depends_on_sharing(const struct diff *diff, const struct subject *s)
 	       !machine_pin_writes(s->machine, diff->op.args[0]);
 }
 
+/* A page that may be lost is there still in one of them, and not in the other. */
+static bool depends_on_loss(const struct diff *diff, const struct subject *s)
+{
+	const struct result *a = &s->result, *b = &diff->reference->result;
+
+	if (a->err != b->err || a->value != b->value)
+		return false;
+	if (!diff->model) /* who would say which */
+		return diff->op.code == OP_read || diff->op.code == OP_pinread;
+	return model_may_be_lost(diff->model, &diff->op, a->token);
+}
+
 bool results_comparable(const struct diff *diff, const struct subject *s)
 {
 	if (s->alone)
 		return false;
-	return !s->apart || !(tells_residence((enum op_code)diff->op.code) ||
-			      depends_on_presence(diff, s) || depends_on_sharing(diff, s));
+	return !s->apart ||
+	       !(tells_residence((enum op_code)diff->op.code) || depends_on_presence(diff, s) ||
+		 depends_on_sharing(diff, s) || depends_on_loss(diff, s));
 }

@@ -158,6 +158,18 @@ static void page_out(struct generator *g, struct focus *focus, struct sharer *s,
 	advise(g, s, ADVICE_PAGEOUT);
 }
 
+/* What is advised to be free goes when somebody asks for it, or it is written in time. */
+static void give_up(struct generator *g, struct focus *focus, struct sharer *s, enum op_code code)
+{
+	static const uint8_t then[] = {OP_write, OP_evict, OP_swapout, OP_read};
+
+	advise(g, s, ADVICE_FREE);
+	if (below(g, 4) == 0)
+		run_reclaim(g, focus, s, OP_reclaim);
+	else
+		look(g, focus, s, (enum op_code)then[below(g, 4)]);
+}
+
 static void advise_any(struct generator *g, struct focus *focus, struct sharer *s,
 		       enum op_code code)
 {
@@ -362,6 +374,7 @@ static const struct step steps[] = {
 	{look, OP_migrate, 8, ANYTHING, GOES},
 	{run_reclaim, OP_reclaim, 6, ANYTHING, GOES},
 	{page_out, OP_madvise, 6, ANYTHING, GOES},
+	{give_up, OP_madvise, 6, PRIVATE_ANON, GOES},
 	{drop, OP_madvise, 8, ANYTHING, GOES},
 	{unmap, OP_munmap, 4, ANYTHING, GOES},
 	{cover, OP_mmap, 2, ANYTHING, GOES},

@@ -95,15 +95,18 @@ void diff_begin(struct diff *diff, const struct machine_config *config)
 		diff->config.nonlinear = NONLINEAR_EXACT;
 		diff->config.accounting = ACCOUNTING_APART;
 	}
+	if (diff->model)
+		model_reset(diff->model, config);
 	FOR_EACH_SUBJECT (diff, s) {
 		machine_reconfigure(s->machine, &diff->config);
 		s->alone = s->copied = false;
 		s->apart = machine_config(s->machine)->cluster != diff->config.cluster;
-		if (s->apart)
-			excuse_count(diff, EXCUSE_SINGLE_FRAMES);
+		if (!s->apart)
+			continue;
+		excuse_count(diff, EXCUSE_SINGLE_FRAMES);
+		if (diff->model)
+			model_parted(diff->model);
 	}
-	if (diff->model)
-		model_reset(diff->model, config);
 	memset(diff->regions, 0, sizeof(diff->regions));
 	if (diff->options.coverage)
 		coverage_begin(diff->options.coverage);

@@ -51,6 +51,7 @@ void model_reset(struct model *model, const struct machine_config *config)
 	model->task_pages = size >> PAGE_SHIFT_BITS;
 	model->mmap_base = (size / 3 + PAGE_OFFSET_MASK) >> PAGE_SHIFT_BITS;
 	model->swap_on = config->nr_swap ? UINT32_MAX >> (32 - config->nr_swap) : 0;
+	model->parted = false;
 	model->pool.n = 0;
 	model->pool.free = 0;
 	model->lost.proc = PROC_MAX;
@@ -234,6 +235,25 @@ static enum model_verdict access_failed(const struct judge *judge, uint32_t vpn)
 	return MODEL_AGREES;
 }
 
+bool lazy_settle(const struct model *model, uint64_t content, uint64_t seen, uint64_t *after)
+{
+	if ((content & ~TOKEN_LAZY) == TOKEN_UNKNOWN && seen)
+		content = seen | TOKEN_MARKS;
+	*after = seen || model->parted ? content : 0;
+	return !seen || seen == (content & ~TOKEN_MARKS);
+}
+
+static enum model_verdict settle_lazy(const struct judge *judge, uint32_t vpn, uint64_t content)
+{
+	uint64_t after;
+
+	if (!lazy_settle(judge->model, content, judge->actual->token, &after))
+		return must_see(judge, content);
+	if (!page_settle(judge->model, judge->space, vpn, after))
+		tokens_set(&judge->model->pool, &judge->space->tokens, vpn, after);
+	return MODEL_AGREES;
+}
+
 /*
  * The read saw a token where the model had a doubt. It must be the MAYBE token or what lies
  * beneath; either way the doubt may be settled by it.
@@ -269,6 +289,8 @@ static enum model_verdict see(const struct judge *judge, const struct area *area
 {
 	uint64_t content = area_content(judge->model, judge->space, area, vpn);
 
+	if (content & TOKEN_LAZY)
+		return settle_lazy(judge, vpn, content);
 	if (content & TOKEN_MAYBE)
 		return settle(judge, area, vpn, content);
 	return must_see(judge, content);
@@ -448,6 +470,28 @@ int model_peek(const struct model *model, uint32_t proc, uint32_t vpn, uint64_t 
 		return signal;
 	*token = area_content(model, space, area, vpn);
 	return *token & TOKEN_MAYBE ? -EAGAIN : 0;
+}
+
+void model_parted(struct model *model)
+{
+	model->parted = true;
+}
+
+bool model_may_be_lost(const struct model *model, const struct op *op, uint64_t token)
+{
+	uint32_t proc = op->args[0], vpn = op->args[1] >> PAGE_SHIFT_BITS;
+	const struct area *area;
+	uint64_t content, after;
+
+	if (op->code == OP_pinread)
+		return pinned_may_be_lost(model, op, token);
+	if (op->code != OP_read || !is_alive(model, proc))
+		return false;
+	area = space_area(model->of[proc], vpn);
+	if (!area)
+		return false;
+	content = area_content(model, model->of[proc], area, vpn);
+	return content & TOKEN_LAZY && lazy_settle(model, content, token, &after);
 }
 
 bool model_noreserve(const struct model *model, uint32_t proc, uint32_t vpn)

@@ -35,14 +35,15 @@ static const char *outcome_name(int32_t err, char *buf, size_t size)
 
 static const char *token_name(uint64_t token, char *buf, size_t size)
 {
-	switch (token & ~TOKEN_MAYBE) {
+	switch (token & ~TOKEN_MARKS) {
 	case 0:
 		return "zero";
 	case TOKEN_UNKNOWN & ~TOKEN_MAYBE:
 		return "an unknown token";
 	}
 	if (token & TOKEN_WRITE)
-		snprintf(buf, size, "the write of op %u", (uint32_t)token);
+		snprintf(buf, size, "%sthe write of op %u", token & TOKEN_LAZY ? "zero or " : "",
+			 (uint32_t)token);
 	else if (token >> 62 == TOKEN_FILE >> 62)
 		snprintf(buf, size, "page %u of f%u as at boot", (uint32_t)token,
 			 (uint32_t)(token >> 32 & 0xff));

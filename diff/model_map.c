@@ -228,6 +228,39 @@ static enum model_verdict step_pageout(const struct judge *judge, uint32_t first
 	return gap ? must_fail(judge, ENOMEM, 0) : must_succeed(judge);
 }
 
+/* Private pages from FROM to TO may be lost until they are written. */
+static void may_be_lost(struct model *model, struct space *space, uint32_t from, uint32_t to)
+{
+	struct token_pool *pool = &model->pool;
+	uint64_t token;
+
+	for (; tokens_next(pool, &space->tokens, &from, to); from++) {
+		if (page_becomes_lazy(model, space, from))
+			continue;
+		tokens_get(pool, &space->tokens, from, &token);
+		if (token)
+			tokens_set(pool, &space->tokens, from, token | TOKEN_MARKS);
+	}
+}
+
+/* MADV_FREE is for private anonymous pages, and not for locked ones. */
+static enum model_verdict step_free(const struct judge *judge, uint32_t first, uint32_t last)
+{
+	struct space *space = judge->space;
+	bool gap = space_mapped_to(space, first, last) != last;
+	uint32_t i;
+
+	for (i = space_find(space, first); i < space->n && space->area[i].start < last; i++) {
+		const struct area *area = &space->area[i];
+
+		if (area->object != OBJECT_NONE || area->attr & AREA_LOCKED)
+			return must_fail(judge, EINVAL, 0);
+		may_be_lost(judge->model, space, area->start > first ? area->start : first,
+			    area->end < last ? area->end : last);
+	}
+	return gap ? must_fail(judge, ENOMEM, 0) : must_succeed(judge);
+}
+
 enum model_verdict step_madvise(const struct judge *judge)
 {
 	uint32_t addr = judge->op->args[1], len = judge->op->args[2], advice = judge->op->args[3];
@@ -244,6 +277,8 @@ enum model_verdict step_madvise(const struct judge *judge)
 		return step_dontneed(judge, first, last);
 	if (advice == ADVICE_PAGEOUT)
 		return step_pageout(judge, first, last);
+	if (advice == ADVICE_FREE)
+		return step_free(judge, first, last);
 	/* Not every mapping can be read ahead, and what was can be reported or not. */
 	if (advice == ADVICE_WILLNEED)
 		return judge->actual->err ? must_fail(judge, EBADF, ENOMEM) : MODEL_AGREES;

@@ -251,6 +251,22 @@ bool page_settle(struct model *model, struct space *space, uint32_t vpn, uint64_
 	return true;
 }
 
+bool page_becomes_lazy(struct model *model, struct space *space, uint32_t vpn)
+{
+	struct cell *cell;
+	uint64_t token;
+
+	if (!get_cell(model, space, vpn, &token))
+		return false;
+	cell = cell_of(model, token);
+	if (cell->kind == CELL_READ && cell->token)
+		cell->token |= TOKEN_MARKS; /* if it is another page that the process has by now */
+	if (cell->kind == CELL_READ || (token & CELL_STATE) != CELL_RX)
+		return true;
+	cell_wild(model, (uint32_t)token);
+	return false;
+}
+
 static void change_state(struct model *model, struct space *space, uint32_t vpn, uint64_t token,
 			 uint64_t state)
 {
@@ -375,7 +391,8 @@ static uint32_t pin_private_write(struct model *model, struct space *space, cons
 		cell_wild(model, i);
 		return i;
 	}
-	i = cell_new(model, CELL_WRITE, content & TOKEN_MAYBE ? TOKEN_UNKNOWN : content);
+	i = cell_new(model, CELL_WRITE,
+		     (content & TOKEN_MARKS) == TOKEN_MAYBE ? TOKEN_UNKNOWN : content);
 	model->cell[i].under = under;
 	set_token(model, space, vpn,
 		  TOKEN_CELL | (area->attr & OP_PROT_WRITE ? CELL_RW : CELL_RO) | i);
@@ -524,9 +541,12 @@ static enum model_verdict see_cell(const struct judge *judge, uint32_t i)
 	if (cell->kind == CELL_WILD)
 		return MODEL_AGREES;
 	if (cell->kind == CELL_WRITE) {
-		if (!(cell->token & TOKEN_MAYBE))
+		uint64_t after = seen;
+
+		if (cell->token & TOKEN_LAZY ? !lazy_settle(judge->model, cell->token, seen, &after)
+					     : !(cell->token & TOKEN_MAYBE))
 			return must_see(judge, cell->token);
-		cell->token = seen;
+		cell->token = after;
 		return MODEL_AGREES;
 	}
 	while (k < cell->n && cell->maybe[k] != seen)
@@ -538,6 +558,18 @@ static enum model_verdict see_cell(const struct judge *judge, uint32_t i)
 	if (seen != cell->token)
 		cell_part(judge->model, i);
 	return MODEL_AGREES;
+}
+
+bool pinned_may_be_lost(const struct model *model, const struct op *op, uint64_t token)
+{
+	const struct model_pin *pin = &model->pin[op->args[0] % PIN_MAX];
+	const struct pinned *page = &pin->page[op->args[1] % PIN_PAGES];
+	uint64_t content, after;
+
+	if (op->args[1] >= pin->n || page->object != OBJECT_NONE)
+		return false;
+	content = model->cell[page->number].token;
+	return content & TOKEN_LAZY && lazy_settle(model, content, token, &after);
 }
 
 /* The errors of an access to a pin; 0: it must succeed. */

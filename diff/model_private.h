@@ -34,14 +34,18 @@
 /* ---- model_tokens.c: page number -> token ------------------------------------------ */
 
 /*
- * Two marks for contents that the model does not know for certain, in bits that tokens leave
- * free. MAYBE: this token, or whatever lies beneath (the page may or may not be private yet).
- * UNKNOWN: anything; the next read says what.
+ * Marks for contents that the model does not know for certain, in bits that tokens leave free.
+ * MAYBE: this token, or whatever lies beneath (the page may or may not be private yet). UNKNOWN:
+ * anything; the next read says what. LAZY: MADV_FREE has been said of it, so that it is this token
+ * until it is zero; a read that sees zero says that it is gone, one that sees the token says
+ * nothing. LAZY comes with MAYBE.
  */
+#define TOKEN_LAZY    (1ull << 60)
 #define TOKEN_MAYBE   (1ull << 61)
 #define TOKEN_UNKNOWN (3ull << 62 | TOKEN_MAYBE)
-_Static_assert(!((TOKEN_WRITE | UINT32_MAX) & TOKEN_MAYBE), "a write token leaves bit 61 free");
-_Static_assert(!((TOKEN_FILE | (uint64_t)FILE_MAX << 32) & TOKEN_MAYBE), "a file token too");
+#define TOKEN_MARKS   (TOKEN_MAYBE | TOKEN_LAZY)
+_Static_assert(!((TOKEN_WRITE | UINT32_MAX) & TOKEN_MARKS), "a write token leaves these bits free");
+_Static_assert(!((TOKEN_FILE | (uint64_t)FILE_MAX << 32) & TOKEN_MARKS), "a file token too");
 
 /* 64 neighbouring pages; bit i of `used`: page i has a token. */
 struct token_chunk {
@@ -170,6 +174,7 @@ struct model {
 	struct machine_config config;
 	uint32_t task_pages; /* user addresses are pages [0, task_pages) */
 	uint32_t swap_on;    /* swap areas in use, a bit each */
+	bool parted;         /* see model_parted() */
 	uint32_t mmap_base;  /* where the kernel's own choice of addresses begins */
 	struct token_pool pool;
 	struct space space[PROC_MAX];
@@ -254,6 +259,14 @@ bool token_is_cell(uint64_t token);
 uint64_t token_seen(const struct model *model, uint64_t token);
 /* A program stores TOKEN in private page VPN. */
 void page_write(struct model *model, struct space *space, uint32_t vpn, uint64_t token);
+/* What a page that has CONTENT, which is LAZY, has after SEEN was seen in it. False: it cannot be.
+ */
+bool lazy_settle(const struct model *model, uint64_t content, uint64_t seen, uint64_t *after);
+/* MADV_FREE has been said of private page VPN. A page that a device holds is left alone, since that
+ * may write to it at any time. False: it names no cell, so that the caller has to mark it. */
+bool page_becomes_lazy(struct model *model, struct space *space, uint32_t vpn);
+/* OP reads a page of a pin, which may have been lost before it was pinned: may it see TOKEN? */
+bool pinned_may_be_lost(const struct model *model, const struct op *op, uint64_t token);
 /* Page VPN was found to hold TOKEN, and so is the cell it names. False: it names none. */
 bool page_settle(struct model *model, struct space *space, uint32_t vpn, uint64_t token);
 /* Pages [FIRST, LAST) have become write-protected; not CERTAIN: perhaps. */

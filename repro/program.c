@@ -159,7 +159,7 @@ static void print_madvise(const struct op *op, FILE *out)
 	static const char *const names[NR_ADVICE] = {
 		[ADVICE_NORMAL] = "MADV_NORMAL",         [ADVICE_RANDOM] = "MADV_RANDOM",
 		[ADVICE_SEQUENTIAL] = "MADV_SEQUENTIAL", [ADVICE_WILLNEED] = "MADV_WILLNEED",
-		[ADVICE_DONTNEED] = "MADV_DONTNEED",
+		[ADVICE_DONTNEED] = "MADV_DONTNEED",     [ADVICE_FREE] = "MADV_FREE",
 	};
 	const char *name = op->args[3] < NR_ADVICE ? names[op->args[3]] : NULL;
 	char a[64];

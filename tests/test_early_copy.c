@@ -223,6 +223,31 @@ static void where_pages_are_is_not_compared(void **state)
 	tear_down(&f);
 }
 
+/* What may be lost goes at other times: the copy is no page that was given up. */
+static void what_may_be_lost_is_one_of_two(void **state)
+{
+	const char *lost = HEADER "mmap p0 w0 1 rw anon|fixed\n"
+				  "write p0 w0\n"
+				  "madvise p0 w0 1 free\n"
+				  "p1 = fork p0\n"
+				  "mremap p1 w0 1 1 maymove|fixed w10\n"
+				  "swapout p0 w0\n"
+				  "read p1 w10\n"
+				  "read p1 w10\n"
+				  "read p0 w0 = 0\n";
+	struct fixture f;
+
+	set_up(&f, both);
+	expect_clean(&f, lost);
+	run_but(&f, lost, 2);
+	assert_int_equal(subject(&f, 0)->result.token, 0);
+	assert_int_equal(subject(&f, 1)->result.token, token_write(1));
+	page_at(&f, 1, 1, 10)->token[0] ^= 1;
+	assert_int_equal(run_op(&f, 2), 1);
+	assert_string_equal(f.finding.signature, "result:read:anonmm:token");
+	tear_down(&f);
+}
+
 /* ---- what still is --------------------------------------------------------------------------- */
 
 static void contents_are_compared(void **state)
@@ -304,6 +329,7 @@ int main(void)
 		cmocka_unit_test(alike_they_stay_together),
 		cmocka_unit_test(out_of_memory_it_leaves),
 		cmocka_unit_test(where_pages_are_is_not_compared),
+		cmocka_unit_test(what_may_be_lost_is_one_of_two),
 		cmocka_unit_test(contents_are_compared),
 		cmocka_unit_test(results_are_compared),
 		cmocka_unit_test(counts_are_compared),

@@ -87,6 +87,82 @@ static void holes_spare_copies(void **state)
 	picture(p, 0, "f0000000f0000000");
 }
 
+static void lazy_pages_are_there_or_zero(void **state)
+{
+	struct play *p = *state;
+	uint64_t mine, other;
+
+	map(p, 0, W(0), 4, RW, PRIVATE);
+	mine = write(p, 0, W(0));
+	other = write(p, 0, W(1));
+	agrees(p, op(madvise, 0, AT(W(0)), 3, ADVICE_FREE), ok);
+	picture(p, 0, "??00");
+	sees(p, 0, W(0), mine);
+	picture(p, 0, "??00"); /* it may still go */
+	disagrees(p, op(read, 0, AT(W(0))), saw(other));
+	forks(p, 0, 1);
+	sees(p, 0, W(0), 0);
+	picture(p, 0, "0?00"); /* it has, and does not come back */
+	disagrees(p, op(read, 0, AT(W(0))), saw(mine));
+	sees(p, 1, W(0), mine);
+	write(p, 1, W(0));
+	picture(p, 1, "w?00");
+	disagrees(p, op(read, 1, AT(W(0))), saw(0));
+	/* Not with several machines that lose pages at other times. */
+	model_parted(p->model);
+	sees(p, 0, W(1), 0);
+	sees(p, 0, W(1), other);
+	disagrees(p, op(read, 0, AT(W(1))), saw(mine));
+	agrees(p, op(madvise, 0, AT(W(0)), 4, ADVICE_DONTNEED), ok);
+	picture(p, 0, "0000");
+}
+
+static void lazy_pages_have_errors(void **state)
+{
+	struct play *p = *state;
+
+	map(p, 0, W(0), 2, RW, PRIVATE);
+	map_object(p, 0, W(2), 1, RW, PRIVATE, 0, 0);
+	map(p, 0, W(3), 1, RW, SHARED);
+	write(p, 0, W(0));
+	write(p, 0, W(2));
+	disagrees(p, op(madvise, 0, AT(W(2)), 1, ADVICE_FREE), ok);
+	agrees(p, op(madvise, 0, AT(W(3)), 1, ADVICE_FREE), fails(EINVAL));
+	picture(p, 0, "w0w0");
+	agrees(p, op(madvise, 0, AT(W(0)), 4, ADVICE_FREE), fails(EINVAL));
+	picture(p, 0, "?0w0");
+	unmap(p, 0, W(2), 2);
+	agrees(p, op(madvise, 0, AT(W(0)), 3, ADVICE_FREE), fails(ENOMEM));
+	agrees(p, op(mlock, 0, AT(W(1)), 1), ok);
+	agrees(p, op(madvise, 0, AT(W(1)), 1, ADVICE_FREE), fails(EINVAL));
+	agrees(p, op(madvise, 0, AT(W(0)) + 1, 1, ADVICE_FREE), fails(EINVAL));
+}
+
+/* What a device holds is left alone; what is lost already, it has zeroes of. */
+static void lazy_pages_and_devices(void **state)
+{
+	struct play *p = *state;
+	struct result one = {.value = 1};
+	uint64_t mine, other;
+
+	map(p, 0, W(0), 2, RW, PRIVATE);
+	mine = write(p, 0, W(0));
+	agrees(p, op(pin, 0, 0, AT(W(0)), 1, OP_PIN_WRITE), one);
+	agrees(p, op(madvise, 0, AT(W(0)), 1, ADVICE_FREE), ok);
+	disagrees(p, op(read, 0, AT(W(0))), saw(0));
+	sees(p, 0, W(0), mine);
+	other = write(p, 0, W(1));
+	agrees(p, op(madvise, 0, AT(W(1)), 1, ADVICE_FREE), ok);
+	agrees(p, op(pin, 0, 1, AT(W(1)), 1, OP_PIN_WRITE), one);
+	disagrees(p, op(pinread, 1, 0), saw(mine));
+	agrees(p, op(pinread, 1, 0), saw(other));
+	agrees(p, op(pinread, 1, 0), saw(0));
+	sees(p, 0, W(1), 0);
+	disagrees(p, op(read, 0, AT(W(1))), saw(other));
+	agrees(p, op(pinwrite, 1, 0), ok);
+	sees(p, 0, W(1), last_write(p));
+}
+
 static void syncing_has_errors_but_no_effect(void **state)
 {
 	struct play *p = *state;
@@ -121,6 +197,9 @@ int main(void)
 		TEST(locks_keep_pages),
 		TEST(locks_have_errors),
 		TEST(holes_spare_copies),
+		TEST(lazy_pages_are_there_or_zero),
+		TEST(lazy_pages_have_errors),
+		TEST(lazy_pages_and_devices),
 		TEST(syncing_has_errors_but_no_effect),
 	};
 

@@ -678,8 +678,9 @@ static const struct {
 	{HEAD "mremap p0 w0 1 1 fixed\n", "2: mremap: operand \"new_addr\" is missing"},
 	{HEAD "mremap p0 w0 1 1 anon\n",
 	 "2: flags: \"anon\" is not maymove, fixed, dontunmap or -"},
-	{HEAD "madvise p0 w0 1 free\n",
-	 "2: advice: \"free\" is not normal, random, sequential, willneed, dontneed or pageout"},
+	{HEAD "madvise p0 w0 1 remove\n",
+	 "2: advice: \"remove\" is not normal, random, sequential, willneed, dontneed, pageout or "
+	 "free"},
 	{HEAD "read p0 w0 (fail_nth: 1) (fail_nth: 2)\n",
 	 "2: \"fail_nth\": this property comes twice"},
 	{HEAD "read p0 w0 (fail_mth: 1)\n", "2: \"fail_mth\": a property is fail_nth, reclaim_nth, "

@@ -49,6 +49,7 @@ enum zone_id { ZONE_DMA, ZONE_NORMAL, ZONE_HIGHMEM, NR_ZONES };
 #define PG_LOCKED     0x0100u /* under try_to_unmap or I/O */
 #define PG_FREE       0x0200u /* on its zone's free list */
 #define PG_PMD        0x0400u /* with PG_TABLE: of the middle level, page.pmd_table */
+#define PG_LAZYFREE   0x0800u /* anonymous, not in the swap cache: may be lost while it is clean */
 
 /*
  * One page: 2^n frames of 4 KB, aligned (n is the machine's `cluster` setting, mostly 0). An entry

@@ -51,6 +51,14 @@ struct model_area {
 enum model_verdict model_step(struct model *model, const struct op *op, const struct result *actual,
 			      bool alloc_failed, char *why, size_t why_size);
 
+/*
+ * Subjects differ in what is in memory, and so in when a page that MADV_FREE was said of goes. From
+ * here on to model_reset() that one subject has lost it does not mean that all have.
+ */
+void model_parted(struct model *model);
+/* OP, a read or a pinread, looks at a page that MADV_FREE was said of: may it see TOKEN? */
+bool model_may_be_lost(const struct model *model, const struct op *op, uint64_t token);
+
 /* A design had a page copied that a device holds: from now on nobody knows who shows what is held.
  */
 void model_forget_pins(struct model *model);
