@@ -135,6 +135,7 @@ static int do_anonymous_page(const struct fault *f)
 {
 	uint32_t prot = fault_prot(f);
 	struct page *page;
+	bool mapped;
 	int err;
 
 	if (!f->write) {
@@ -144,9 +145,15 @@ static int do_anonymous_page(const struct fault *f)
 			     pte_mk(f->machine->zero_page->pfn + f->sub, prot & ~PTE_RW));
 		return 0;
 	}
+	mapped = MUTANT_IF(f->machine, HIM_03,
+			   f->machine->config.highpte && (f->vma->flags & VM_GROWSDOWN));
+	if (mapped)
+		pte_map(f->machine, f->pte);
 	err = new_anon_page(f, NULL, &page);
 	if (err)
 		return err;
+	if (mapped)
+		pte_unmap(f->machine, f->pte);
 	err = map_page(f, page, prot, NULL);
 	if (err)
 		return err;

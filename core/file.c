@@ -174,6 +174,28 @@ static enum fill_kind read_offset(const struct address_space *file, uint32_t ind
 	return FILL_FILE;
 }
 
+/*
+ * Where page number N of shared memory is, if it is in swap, a vector says whose pages lie in
+ * highmem. Its first part is in the inode: there 2.6 maps the zero page, so that whoever unmaps
+ * need not ask what there was. (Vectors cost radix nodes here, and no pages; the zero page stands
+ * for all.)
+ */
+#define SHMEM_NR_DIRECT 16u
+
+static uint64_t shmem_swp_map(struct machine *machine, const struct address_space *file, uint32_t n)
+{
+	uint64_t word = radix_get(file->store, n);
+
+	if (!MUTANT_IF(machine, HIM_07, !word && n >= SHMEM_NR_DIRECT))
+		kmap_atomic(machine, machine->zero_page, KM_USER1);
+	return word;
+}
+
+static void shmem_swp_unmap(struct machine *machine)
+{
+	kunmap_atomic(machine, machine->zero_page, KM_USER1);
+}
+
 /* What PAGE holds after it was read in: fills tokens and flags, says from where the one for
  * INDEX is. */
 static enum fill_kind read_store(struct machine *machine, struct page *page, uint32_t index)
@@ -182,8 +204,9 @@ static enum fill_kind read_store(struct machine *machine, struct page *page, uin
 	enum fill_kind from = FILL_ZERO;
 
 	if (file->kind == FILE_SHMEM) {
-		uint64_t word = radix_get(file->store, page_number(machine, index));
+		uint64_t word = shmem_swp_map(machine, file, page_number(machine, index));
 
+		shmem_swp_unmap(machine);
 		if (word) {
 			read_swap(machine, page, (swp_entry_t)word);
 			return FILL_SWAP;

@@ -57,13 +57,23 @@ static uint32_t move_page_tables(struct machine *machine, struct vma *old, uint3
 	for (uint32_t at = from; pte_next(old->mm, at, from + n, &vpn, &src); at = vpn + 1) {
 		uint32_t new_vpn = vpn - from + to;
 		pte_t entry, found = ptep_peek(src);
+		bool mapped =
+			MUTANT_IF(machine, HIM_01,
+				  machine->config.highpte && !pte_lookup(new->mm, new_vpn).table);
 
 		preempt(machine, MREMAP_PER_PTE);
-		if (pte_alloc(machine, new->mm, new_vpn, &dst) ||
-		    move_rmap(machine, old, vpn, src, new, new_vpn, dst))
+		if (mapped)
+			pte_map_nested(machine, src);
+		if (pte_alloc(machine, new->mm, new_vpn, &dst)) {
+			if (MUTANT_IF(machine, MRE_33, machine->config.highpte))
+				kunmap_atomic(machine, machine->zero_page, KM_PTE0);
+			return vpn - from;
+		}
+		if (move_rmap(machine, old, vpn, src, new, new_vpn, dst))
 			return vpn - from;
 		/* Making a table or a copy may have run reclaim, or anything. */
-		pte_map_nested(machine, src);
+		if (!mapped)
+			pte_map_nested(machine, src);
 		pte_map(machine, dst);
 		entry = ptep_get(src);
 		if (MUTANT_IF(machine, MRE_07, pte_none(entry) && !pte_none(found)))

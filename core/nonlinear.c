@@ -81,6 +81,8 @@ static int install_page(struct machine *machine, struct vma *vma, uint32_t vpn, 
 	drop_replaced(machine, entry);
 unmap:
 	pte_unmap(machine, pte);
+	if (MUTANT_IF(machine, NLN_06, machine->config.highpte))
+		(void)ptep_get(pte);
 	return err;
 }
 
@@ -166,6 +168,8 @@ int do_file_page(struct machine *machine, struct vma *vma, uint32_t vpn, struct 
 		truncations = file->truncate_count;
 	if (file->truncate_count == truncations && ptep_read(machine, pte) == pte_mk_file(index)) {
 		err = install_page(machine, vma, vpn, page, sub_of(machine, index));
+		if (MUTANT_IF(machine, NLN_01, machine->config.highpte))
+			pte_unmap(machine, pte);
 		if (!err)
 			return 0;
 	}
