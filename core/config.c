@@ -16,14 +16,14 @@
 #define ONE_AREA(n) .nr_swap = 1, .swap = {{.pages = (n)}}
 #define FOUR_AREAS  .nr_swap = 4, .swap = {{6, 0}, {12, 5}, {12, 5}, {64, 0}}
 
-#define PRESET(NAME, SUMMARY, MB, SPLIT, HIGHPTE, CACHELINE, ...)                                  \
+#define PRESET_OF(ERA, NAME, SUMMARY, MB, SPLIT, HIGHPTE, CACHELINE, ...)                          \
 	{                                                                                          \
 		.name = NAME, .summary = SUMMARY,                                                  \
 		.config = {                                                                        \
 			.ram_mb = MB,                                                              \
 			.cpus = 2,                                                                 \
 			.split = SPLIT,                                                            \
-			.era = ERA_2_6_7,                                                          \
+			.era = ERA,                                                                \
 			.highpte = HIGHPTE,                                                        \
 			.cacheline = CACHELINE,                                                    \
 			__VA_ARGS__,                                                               \
@@ -32,6 +32,7 @@
 			.pool = POOL_POISON,                                                       \
 		},                                                                                 \
 	}
+#define PRESET(...) PRESET_OF(ERA_2_6_7, __VA_ARGS__)
 
 /* clang-format off */
 const struct machine_preset machine_presets[] = {
@@ -65,6 +66,12 @@ const struct machine_preset machine_presets[] = {
 	       1024, SPLIT_3_1, true, 64, ONE_AREA(4096), .cluster = 4),
 	PRESET("64g-pgcl3", "64 GB with page clustering: pages of 32 KB, an eighth of mem_map",
 	       65536, SPLIT_3_1, true, 128, ONE_AREA(4096), .cluster = 3),
+	PRESET_OF(ERA_2_6_6, "tiny-2.6.6", "16 MB, and reclaim by the rules of 2.6.6",
+		  16, SPLIT_3_1, true, 32, ONE_AREA(256)),
+	PRESET("tiny-swap4", "16 MB and four pages of swap, so that a slot is soon used again",
+	       16, SPLIT_3_1, true, 32, ONE_AREA(4)),
+	PRESET("4g", "1 MB more than 4 GB: some frames have more than 32 bits of address, most do not",
+	       4097, SPLIT_3_1, true, 128, ONE_AREA(4096)),
 	{.name = NULL},
 };
 

@@ -5,6 +5,7 @@
  *     nested      by anybody, at any point that the host may pass (make_nested)
  *     meeting     by those who have the page, all at one point, about that page:
  *                 @cow.after_copy write p1 w3, exit p2, swapout p1 w3
+ *                 (crowd: by the dice; life: in the order in which pages are used and let go)
  *
  * What goes wrong when two meet takes several steps at the same moment as a rule: one copies the
  * page, the next frees its slot, the third uses the slot again. Ops thrown one by one seldom do
@@ -13,6 +14,14 @@
 #include "generate_private.h"
 
 #define NESTED_MAX 6u
+
+/* Ops about several pages pass these once for each, or more often. */
+static bool point_is_repeated(enum point point)
+{
+	return point == POINT_ALLOC || point == POINT_FORK_PER_PTE ||
+	       point == POINT_MREMAP_PER_PTE || point == POINT_WALK_BETWEEN ||
+	       point == POINT_ZAP_AFTER_FREE || point == POINT_TRUNCATE_LOCKBREAK;
+}
 
 /* One of the points that CODE may pass, or POINT_NONE. */
 static enum point make_point(struct generator *g, enum op_code code)
@@ -72,21 +81,36 @@ static void invite(struct generator *g, struct focus *focus)
 	focus_add(focus, child, s->at);
 }
 
-/* One op of S about the page. Mostly CODES[below N]; what needs more operands has them. */
-static void act(struct generator *g, const struct sharer *s, const uint8_t *codes, uint32_t n)
+/* The page alone, or with some that follow. */
+static uint32_t some_pages(struct generator *g)
 {
-	enum op_code code = (enum op_code)codes[below(g, n)];
+	return below(g, 2) ? 1 : 1 + below(g, 4);
+}
 
+/* What S has moves away, at or after the page, and S has the page elsewhere from now on. */
+static void move_away(struct generator *g, struct sharer *s)
+{
+	uint32_t n = some_pages(g), to = below(g, 4) ? window_addr(g) : s->at + TABLE;
+
+	if (to - s->at < n * PAGE_SIZE || s->at - to < n * PAGE_SIZE)
+		to = s->at + TABLE;
+	say(g, OP_mremap, s->proc, REGION_NONE, s->at, n, n, OP_MREMAP_MAYMOVE | OP_MREMAP_FIXED,
+	    to);
+	s->at = to;
+}
+
+/* An op of S about the page. */
+static void act(struct generator *g, const struct focus *focus, struct sharer *s, enum op_code code)
+{
 	switch (code) {
 	case OP_munmap:
-		say(g, code, s->proc, s->at, 1);
+		say(g, code, s->proc, s->at, some_pages(g));
 		break;
 	case OP_madvise:
-		say(g, code, s->proc, s->at, 1, (uint32_t)ADVICE_DONTNEED);
+		say(g, code, s->proc, s->at, some_pages(g), (uint32_t)ADVICE_DONTNEED);
 		break;
 	case OP_mremap:
-		say(g, code, s->proc, REGION_NONE, s->at, 1, 1, OP_MREMAP_MAYMOVE | OP_MREMAP_FIXED,
-		    window_addr(g));
+		move_away(g, s);
 		break;
 	case OP_fork:
 		say(g, code, s->proc, make_newproc(g));
@@ -97,16 +121,33 @@ static void act(struct generator *g, const struct sharer *s, const uint8_t *code
 	case OP_exit:
 		say(g, code, s->proc);
 		break;
+	case OP_truncate:
+		say(g, code, focus->file, below(g, 2) ? focus->pgoff : below(g, focus->pgoff + 1));
+		break;
+	case OP_remap_file_pages: /* another one, or none yet */
+		say(g, code, s->proc, s->at, 1, below(g, focus->size),
+		    below(g, 4) ? OP_REMAP_NONBLOCK : 0);
+		break;
 	default:
 		say(g, code, s->proc, s->at);
 	}
 }
 
-/* One who is not process PROC, of whom there is somebody. */
-static const struct sharer *somebody_else(struct generator *g, const struct focus *focus,
-					  uint32_t proc)
+/* One of CODES[below N] that can be done to the page. */
+static void act_one_of(struct generator *g, const struct focus *focus, struct sharer *s,
+		       const uint8_t *codes, uint32_t n)
 {
-	const struct sharer *s;
+	enum op_code code = (enum op_code)codes[below(g, n)];
+
+	if (code == OP_truncate && !focus_suits(focus, A_FILE))
+		code = OP_madvise;
+	act(g, focus, s, code);
+}
+
+/* One who is not process PROC, of whom there is somebody. */
+static struct sharer *somebody_else(struct generator *g, struct focus *focus, uint32_t proc)
+{
+	struct sharer *s;
 
 	do {
 		s = &focus->sharer[below(g, focus->nr)];
@@ -132,67 +173,130 @@ static void compare(struct generator *g, const struct focus *focus)
 struct occasion {
 	enum op_code before, host;
 	enum point point; /* POINT_NONE: any */
+	enum need needs;
 };
 
 static const struct occasion occasions[] = {
-	{OP_write, OP_write, POINT_COW_AFTER_COPY},
-	{OP_write, OP_write, POINT_COW_BETWEEN},
-	{OP_fork, OP_write, POINT_COW_AFTER_COPY},
-	{OP_fork, OP_write, POINT_COW_BETWEEN},
-	{OP_swapout, OP_read, POINT_SWAPIN_WAIT},
-	{OP_swapout, OP_write, POINT_SWAPIN_WAIT},
-	{OP_swapout, OP_read, POINT_SWAPIN_BETWEEN},
-	{OP_swapout, OP_write, POINT_SWAPIN_BETWEEN},
-	{OP_evict, OP_read, POINT_SWAPIN_WAIT},
-	{OP_evict, OP_write, POINT_SWAPIN_WAIT},
-	{OP_madvise, OP_read, POINT_FAULT_AFTER_LOOKUP},
-	{OP_madvise, OP_write, POINT_FAULT_AFTER_LOOKUP},
-	{OP_madvise, OP_write, POINT_FAULT_AFTER_ALLOC},
-	{OP_read, OP_evict, POINT_RECLAIM_ISOLATED},
-	{OP_read, OP_swapout, POINT_RECLAIM_UNMAPPED},
-	{OP_read, OP_evict, POINT_RECLAIM_UNMAPPED},
-	{OP_read, OP_swapout, POINT_WALK_BETWEEN},
-	{OP_write, OP_munmap, POINT_ZAP_AFTER_FREE},
-	{OP_write, OP_madvise, POINT_ZAP_AFTER_FREE},
-	{OP_swapout, OP_munmap, POINT_NONE},
-	{OP_write, OP_mremap, POINT_NONE},
-	{OP_write, OP_fork, POINT_NONE},
-	{OP_read, OP_reclaim, POINT_RECLAIM_ISOLATED},
-	{OP_swapout, OP_read, POINT_NONE},
-	{OP_swapout, OP_write, POINT_NONE},
+	{OP_write, OP_write, POINT_COW_AFTER_COPY, ANYTHING},
+	{OP_write, OP_write, POINT_COW_BETWEEN, ANYTHING},
+	{OP_fork, OP_write, POINT_COW_AFTER_COPY, ANYTHING},
+	{OP_fork, OP_write, POINT_COW_BETWEEN, ANYTHING},
+	{OP_swapout, OP_read, POINT_SWAPIN_WAIT, ANYTHING},
+	{OP_swapout, OP_write, POINT_SWAPIN_WAIT, ANYTHING},
+	{OP_swapout, OP_read, POINT_SWAPIN_BETWEEN, ANYTHING},
+	{OP_swapout, OP_write, POINT_SWAPIN_BETWEEN, ANYTHING},
+	{OP_evict, OP_read, POINT_SWAPIN_WAIT, ANYTHING},
+	{OP_evict, OP_write, POINT_SWAPIN_WAIT, ANYTHING},
+	{OP_madvise, OP_read, POINT_FAULT_AFTER_LOOKUP, ANYTHING},
+	{OP_madvise, OP_write, POINT_FAULT_AFTER_LOOKUP, ANYTHING},
+	{OP_madvise, OP_write, POINT_FAULT_AFTER_ALLOC, ANYTHING},
+	{OP_remap_file_pages, OP_read, POINT_FAULT_AFTER_LOOKUP, SHARED_FILE},
+	{OP_read, OP_evict, POINT_RECLAIM_ISOLATED, ANYTHING},
+	{OP_read, OP_swapout, POINT_RECLAIM_UNMAPPED, ANYTHING},
+	{OP_read, OP_evict, POINT_RECLAIM_UNMAPPED, ANYTHING},
+	{OP_read, OP_swapout, POINT_WALK_BETWEEN, ANYTHING},
+	{OP_write, OP_munmap, POINT_ZAP_AFTER_FREE, ANYTHING},
+	{OP_write, OP_madvise, POINT_ZAP_AFTER_FREE, ANYTHING},
+	{OP_read, OP_truncate, POINT_TRUNCATE_LOCKBREAK, A_FILE},
+	{OP_read, OP_truncate, POINT_TRUNCATE_BETWEEN, A_FILE},
+	{OP_swapout, OP_munmap, POINT_NONE, ANYTHING},
+	{OP_write, OP_mremap, POINT_MREMAP_PER_PTE, ANYTHING},
+	{OP_read, OP_mremap, POINT_MREMAP_PER_PTE, ANYTHING},
+	{OP_write, OP_mremap, POINT_NONE, ANYTHING},
+	{OP_write, OP_fork, POINT_NONE, ANYTHING},
+	{OP_read, OP_reclaim, POINT_RECLAIM_ISOLATED, ANYTHING},
+	{OP_swapout, OP_read, POINT_NONE, ANYTHING},
+	{OP_swapout, OP_write, POINT_NONE, ANYTHING},
 };
 #define NR_OCCASIONS (sizeof(occasions) / sizeof(occasions[0]))
 
-/* Up to NR ops at POINT of what PROC has just been said to do. Who has changed his areas there does
- * nothing more before the host is done, so what does not comes first, mostly. */
-static void crowd_in(struct generator *g, const struct focus *focus, uint32_t proc, uint32_t nr,
-		     enum point point)
+/* ---- who comes, and what they do --------------------------------------------------------------
+ */
+
+static const uint8_t uses[] = {OP_read, OP_write, OP_write, OP_write};
+static const uint8_t leaves[] = {OP_exit,   OP_exit,  OP_madvise, OP_madvise,
+				 OP_munmap, OP_write, OP_truncate};
+static const uint8_t takes[] = {OP_swapout, OP_swapout, OP_swapout, OP_evict};
+static const uint8_t seldom[] = {OP_exit,   OP_exit, OP_madvise, OP_madvise,
+				 OP_munmap, OP_fork, OP_fork,    OP_truncate};
+
+/* Anybody does anything, NR times. Who has changed his areas there does nothing more before the
+ * host is done, so what does not comes first, mostly. */
+static void crowd(struct generator *g, struct focus *focus, uint32_t proc, uint32_t nr)
 {
-	static const uint8_t often[] = {OP_read,    OP_write,   OP_write,   OP_write,
-					OP_swapout, OP_swapout, OP_swapout, OP_evict};
-	static const uint8_t seldom[] = {OP_exit,    OP_exit,   OP_madvise,
-					 OP_madvise, OP_munmap, OP_fork};
-	uint16_t nth = (uint16_t)(below(g, 8) ? 1 : 1 + below(g, 4));
-	struct script *script = &g->script;
+	while (nr--) {
+		struct sharer *s = somebody_else(g, focus, proc);
 
-	while (nr-- && script->nr < SCRIPT_MAX) {
-		const struct sharer *s = somebody_else(g, focus, proc);
-
-		if (below(g, 5))
-			act(g, s, often, sizeof(often));
+		if (below(g, 5) == 0)
+			act_one_of(g, focus, s, seldom, sizeof(seldom));
+		else if (below(g, 2))
+			act_one_of(g, focus, s, uses, sizeof(uses));
 		else
-			act(g, s, seldom, sizeof(seldom));
-		script->op[script->nr - 1].point = (uint16_t)point;
-		script->op[script->nr - 1].point_nth = nth;
+			act_one_of(g, focus, s, takes, sizeof(takes));
 	}
+}
+
+/*
+ * The life of a shared page while somebody waits for it: it is used, others let go of it, reclaim
+ * takes it from those who are left, and it is used again. What was looked at before the wait may
+ * look the same behind it, and be another.
+ */
+static void life(struct generator *g, struct focus *focus, uint32_t proc)
+{
+	uint32_t users = 0, gone = 0;
+
+	for (uint32_t i = 0; i < focus->nr; i++) {
+		if (focus->sharer[i].proc == proc || below(g, 2))
+			continue;
+		users |= 1u << i;
+		act_one_of(g, focus, &focus->sharer[i], uses, sizeof(uses));
+	}
+	for (uint32_t i = 0; i < focus->nr; i++) {
+		if (focus->sharer[i].proc == proc || (users >> i & 1) || !below(g, 4))
+			continue;
+		gone |= 1u << i;
+		act_one_of(g, focus, &focus->sharer[i], leaves, sizeof(leaves));
+	}
+	for (uint32_t i = 0; i < focus->nr; i++) {
+		if ((users >> i & 1) && below(g, 4))
+			act_one_of(g, focus, &focus->sharer[i], takes, sizeof(takes));
+	}
+	for (uint32_t i = 0; i < focus->nr; i++) {
+		if (focus->sharer[i].proc != proc && !(gone >> i & 1) && !below(g, 3))
+			act_one_of(g, focus, &focus->sharer[i], uses, sizeof(uses));
+	}
+}
+
+/* All that has been said from op FROM on is done at POINT of the one before; what is too much for
+ * that, after it. */
+static void all_at(struct generator *g, uint32_t from, enum point point)
+{
+	uint16_t nth = (uint16_t)(below(g, 2) ? 1 : 1 + below(g, 4));
+
+	if (!point_is_repeated(point) && below(g, 8))
+		nth = 1;
+	for (uint32_t i = from; i < g->script.nr && i < from + GROUP_MAX - 1; i++) {
+		g->script.op[i].point = (uint16_t)point;
+		g->script.op[i].point_nth = nth;
+	}
+}
+
+static const struct occasion *choose_occasion(struct generator *g, const struct focus *focus)
+{
+	const struct occasion *occasion;
+
+	do {
+		occasion = &occasions[below(g, NR_OCCASIONS)];
+	} while (!focus_suits(focus, occasion->needs));
+	return occasion;
 }
 
 void meeting(struct generator *g, struct focus *focus)
 {
-	const struct occasion *occasion = &occasions[below(g, NR_OCCASIONS)];
-	const uint8_t before = (uint8_t)occasion->before, does = (uint8_t)occasion->host;
-	const struct sharer *host;
+	const struct occasion *occasion = choose_occasion(g, focus);
 	enum point point = occasion->point;
+	struct sharer *host, *first;
+	uint32_t proc, from;
 
 	while (nr_procs(focus) < 2 || (focus->nr < 5 && below(g, 2))) {
 		uint32_t had = focus->nr;
@@ -202,13 +306,21 @@ void meeting(struct generator *g, struct focus *focus)
 			return;
 	}
 	host = &focus->sharer[below(g, focus->nr)];
-	if (before == OP_read && below(g, 2))
-		act(g, somebody_else(g, focus, host->proc), &before, 1);
-	else
-		act(g, host, &before, 1);
-	act(g, host, &does, 1);
+	first = occasion->before == OP_read && below(g, 2) ? somebody_else(g, focus, host->proc)
+							   : host;
+	if ((occasion->before == OP_swapout || occasion->before == OP_evict) && below(g, 3) == 0)
+		fill_swap(g, one_of(g, g->now.live));
+	act(g, focus, first, occasion->before);
+	act(g, focus, host, occasion->host);
 	if (point == POINT_NONE)
 		point = make_point(g, occasion->host);
-	crowd_in(g, focus, host->proc, 1 + below(g, NESTED_MAX), point);
+	proc = occasion->host == OP_truncate || occasion->host == OP_reclaim ? PROC_NONE
+									     : host->proc;
+	from = g->script.nr;
+	if (below(g, 2))
+		crowd(g, focus, proc, 1 + below(g, NESTED_MAX));
+	else
+		life(g, focus, proc);
+	all_at(g, from, point);
 	compare(g, focus);
 }

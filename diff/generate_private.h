@@ -7,6 +7,7 @@
  *   generate_mend.c      sense, by op: what is aimed at what, put right afterwards
  *   generate_guess.c     what each process ought to have in the window
  *   generate_scene.c     several ops that set up something: areas next to each other, a family ...
+ *   generate_limit.c     the same where something ends: page tables, address spaces, stacks ...
  *   generate_walk.c      several ops about one page of it
  *   generate_script.c    both, said in advance and done one by one
  *   generate_meet.c      ops that others do while one is under way
@@ -156,7 +157,7 @@ void script_deal(struct generator *g);
  * PROC_NONE: neither. */
 uint32_t say_slot(struct generator *g, uint32_t keep);
 
-/* ---- generate_scene.c, generate_walk.c ---------------------------------------------------- */
+/* ---- generate_scene.c, generate_limit.c, generate_walk.c ---------------------------------- */
 
 #define SHARERS_MAX 8u
 
@@ -178,10 +179,48 @@ struct focus {
 void focus_add(struct focus *focus, uint32_t proc, uint32_t at);
 /* The processes of FOCUS, a bit each. */
 uint32_t focus_procs(const struct focus *focus);
+/* Swap gets short, if one of the areas is small: it alone is left, and more than half full. PROC's
+ * is what is in it. */
+void fill_swap(struct generator *g, uint32_t proc);
 /* Something is done to the page, some times. */
 void walk(struct generator *g, struct focus *focus);
 
+/* What a step or a meeting needs of the page. */
+enum need {
+	ANYTHING,
+	A_FILE,       /* that has a name: mapped by number */
+	SHARED_MAP,   /* a shared mapping */
+	SHARED_FILE,  /* a shared mapping of a file that has a name */
+	PRIVATE_ANON, /* private anonymous memory */
+};
+bool focus_suits(const struct focus *focus, enum need need);
+
+#define TABLE 0x200000u /* what a page table maps, in bytes */
+
+/* Memory that areas are laid out of: of what kind, whose, and where its page 0 is. */
+struct ground {
+	uint32_t proc, at, flags, file, pgoff;
+};
+
+/* Memory of some kind from AT on, of which PAGES pages will be used. */
+struct ground choose_ground(struct generator *g, struct focus *focus, uint32_t at, uint32_t pages);
+/* Pages [FIRST, FIRST + N) of GROUND become an area, or several. */
+void lay(struct generator *g, const struct ground *ground, uint32_t first, uint32_t n,
+	 uint32_t prot, uint32_t more);
+/* Some of pages [FIRST, FIRST + N) are touched. */
+void touch(struct generator *g, const struct ground *ground, uint32_t first, uint32_t n);
+/* Page I of GROUND is what the walk is about. */
+void focus_on(struct focus *focus, const struct ground *ground, uint32_t i);
+/* Sometimes somebody shares all that is there. */
+void may_fork(struct generator *g, struct focus *focus, struct ground *ground, uint32_t rate,
+	      uint32_t page);
+/* Where N pages of the window begin. */
+uint32_t place(struct generator *g, uint32_t n);
+/* Some pages: LEAST to MOST of them, and no more than the window has. */
+uint32_t small(struct generator *g, uint32_t least, uint32_t most);
+
 typedef void scene_fn(struct generator *g, struct focus *focus);
+scene_fn edge, sparse, stack, heap, beyond_4g;
 /* Ends with NULL. */
 extern scene_fn *const scenes[];
 

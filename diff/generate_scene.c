@@ -8,27 +8,19 @@
  *   there_and_back                        an area moves, something happens, it moves back
  *   family                                children of children; those in the middle go
  *   many_maps                             a file mapped from one page on at many lengths, and far
- * off shuffled                              remap_file_pages, page by page edge        ...|##|...
- * across the end of a page table, or of the address space sparse gigabytes with a page here and
- * there stack                                 memory that grows when it is touched below
+ *                                         off
+ *   shuffled                              remap_file_pages, page by page
  *   pinned_down                           locked areas next to each other
+ *
+ * Those of generate_limit.c are about the ends of things.
  */
 #include "generate_private.h"
 
-#define RW        (OP_PROT_READ | OP_PROT_WRITE)
-#define TABLE     0x200000u   /* what a page table maps, in bytes */
-#define DIRECTORY 0x40000000u /* the same of a page middle directory */
+#define RW (OP_PROT_READ | OP_PROT_WRITE)
 
 /* ---- what scenes are made of --------------------------------------------------------------- */
 
-/* Memory that areas are laid out of: of what kind, whose, and where its page 0 is. */
-struct ground {
-	uint32_t proc, at, flags, file, pgoff;
-};
-
-/* Memory of some kind from AT on, of which PAGES pages will be used. */
-static struct ground choose_ground(struct generator *g, struct focus *focus, uint32_t at,
-				   uint32_t pages)
+struct ground choose_ground(struct generator *g, struct focus *focus, uint32_t at, uint32_t pages)
 {
 	static const uint8_t kinds[] = {
 		OP_MAP_ANON,
@@ -55,17 +47,16 @@ static struct ground choose_ground(struct generator *g, struct focus *focus, uin
 	return ground;
 }
 
-/* Pages [FIRST, FIRST + N) of GROUND become an area, or several. */
-static void lay(struct generator *g, const struct ground *ground, uint32_t first, uint32_t n,
-		uint32_t prot, uint32_t more)
+void lay(struct generator *g, const struct ground *ground, uint32_t first, uint32_t n,
+	 uint32_t prot, uint32_t more)
 {
 	say(g, OP_mmap, ground->proc, REGION_NONE, ground->at + first * PAGE_SIZE, n, prot,
 	    ground->flags | OP_MAP_FIXED | more, ground->file,
 	    ground->flags & OP_MAP_ANON ? 0 : ground->pgoff + first);
 }
 
-/* Some of pages [FIRST, FIRST + N) are touched: all, one, every other, or none. */
-static void touch(struct generator *g, const struct ground *ground, uint32_t first, uint32_t n)
+/* All of them, one, every other, or none. */
+void touch(struct generator *g, const struct ground *ground, uint32_t first, uint32_t n)
 {
 	uint32_t how = below(g, 4), one = first + below(g, n);
 
@@ -76,16 +67,15 @@ static void touch(struct generator *g, const struct ground *ground, uint32_t fir
 	}
 }
 
-/* Page I of GROUND is what the walk is about. */
-static void focus_on(struct focus *focus, const struct ground *ground, uint32_t i)
+void focus_on(struct focus *focus, const struct ground *ground, uint32_t i)
 {
 	focus->pgoff = ground->pgoff + i;
 	focus_add(focus, ground->proc, ground->at + i * PAGE_SIZE);
 }
 
-/* Sometimes somebody shares all that is there. Either may be the one that goes on. */
-static void may_fork(struct generator *g, struct focus *focus, struct ground *ground, uint32_t rate,
-		     uint32_t page)
+/* Either may be the one that goes on. */
+void may_fork(struct generator *g, struct focus *focus, struct ground *ground, uint32_t rate,
+	      uint32_t page)
 {
 	uint32_t child = chance(g, rate) ? say_slot(g, 1u << ground->proc) : PROC_NONE;
 
@@ -101,13 +91,12 @@ static void may_fork(struct generator *g, struct focus *focus, struct ground *gr
 	focus_add(focus, child, ground->at + page * PAGE_SIZE);
 }
 
-/* Where N pages of the window begin. */
-static uint32_t place(struct generator *g, uint32_t n)
+uint32_t place(struct generator *g, uint32_t n)
 {
 	return g->base + below(g, g->window > n ? g->window - n + 1 : 1) * PAGE_SIZE;
 }
 
-static uint32_t small(struct generator *g, uint32_t least, uint32_t most)
+uint32_t small(struct generator *g, uint32_t least, uint32_t most)
 {
 	if (most > g->window)
 		most = g->window;
@@ -317,10 +306,13 @@ static void family(struct generator *g, struct focus *focus)
 
 static void many_maps(struct generator *g, struct focus *focus)
 {
-	uint32_t room = g->config->file_pages, file = below(g, 4), maps = 3 + below(g, 6);
-	uint32_t first = below(g, room / 2 + 1), flags = below(g, 2) ? OP_MAP_SHARED : 0;
-	bool apart = below(g, 2); /* they do not cut each other */
-	bool same = below(g, 2);  /* they begin with the same page, and no two end alike */
+	uint32_t room = g->config->file_pages, file = below(g, 4);
+	uint32_t flags = below(g, 2) ? OP_MAP_SHARED : 0;
+	bool same = below(g, 2);    /* they begin with the same page, and no two end alike */
+	bool longest = below(g, 2); /* the longest comes first */
+	bool apart = below(g, same ? 8 : 2); /* they do not cut each other */
+	uint32_t maps = 3 + below(g, same ? 14 : 6);
+	uint32_t first = same && below(g, 2) ? 0 : below(g, room / 2 + 1);
 
 	focus->flags = flags;
 	focus->file = file;
@@ -330,14 +322,14 @@ static void many_maps(struct generator *g, struct focus *focus)
 		uint32_t at = apart ? g->base + TABLE + i * 64 * PAGE_SIZE : window_addr(g);
 		uint32_t proc = one_of(g, g->now.live);
 		uint32_t pgoff = same || below(g, 4) ? first : below(g, room);
-		uint32_t n = same ? 1 + i : 1 + below(g, room);
+		uint32_t n = !same ? 1 + below(g, room) : longest ? maps - i : 1 + i;
 
 		say(g, OP_mmap, proc, REGION_NONE, at, n, RW, flags | OP_MAP_FIXED, file, pgoff);
 		if (focus->pgoff < pgoff || focus->pgoff >= pgoff + n)
 			continue;
 		at += (focus->pgoff - pgoff) * PAGE_SIZE;
 		focus_add(focus, proc, at);
-		if (below(g, 2))
+		if (below(g, same ? 4 : 2) == 0)
 			say(g, flags && below(g, 2) ? OP_write : OP_read, proc, at);
 	}
 	if (below(g, 2)) {
@@ -372,134 +364,6 @@ static void shuffled(struct generator *g, struct focus *focus)
 		focus_on(focus, &ground, page);
 }
 
-/* The first address that is no process's. */
-static uint32_t end_of_space(const struct generator *g)
-{
-	switch (g->config->split) {
-	case SPLIT_2_2:
-		return 0x80000000u;
-	case SPLIT_4_4:
-		return 0xff000000u;
-	default:
-		return 0xc0000000u;
-	}
-}
-
-static void edge(struct generator *g, struct focus *focus)
-{
-	uint32_t n = small(g, 2, 8), before = 1 + below(g, n - 1), at, to, page;
-	struct ground ground;
-
-	switch (below(g, 4)) {
-	case 0:
-		at = end_of_space(g);
-		before = n;
-		break;
-	case 1:
-		at = DIRECTORY * (1 + below(g, end_of_space(g) / DIRECTORY - 1));
-		break;
-	default:
-		at = g->base / TABLE * TABLE + TABLE * (1 + below(g, 2));
-	}
-	ground = choose_ground(g, focus, at - before * PAGE_SIZE, n);
-	lay(g, &ground, 0, n, RW, below(g, 8) ? 0 : OP_MAP_POPULATE);
-	touch(g, &ground, 0, n);
-	if (below(g, 2))
-		say(g, OP_write, ground.proc, at - PAGE_SIZE);
-	may_fork(g, focus, &ground, 64, before - 1);
-	page = before < n && below(g, 2) ? before : before - 1;
-	/* To where its parts are in one table, or in two again. */
-	to = below(g, 2) ? place(g, n) : g->base / TABLE * TABLE + 4 * TABLE - before * PAGE_SIZE;
-	switch (below(g, 4)) {
-	case 0:
-		say(g, OP_munmap, ground.proc, ground.at, before);
-		page = before < n ? before : 0;
-		break;
-	case 1:
-		if (before < n)
-			say(g, OP_munmap, ground.proc, at, n - before);
-		page = before - 1;
-		break;
-	case 2:
-		say(g, OP_mremap, ground.proc, REGION_NONE, ground.at, n, n,
-		    OP_MREMAP_MAYMOVE | OP_MREMAP_FIXED, to);
-		ground.at = to;
-		break;
-	}
-	focus_on(focus, &ground, page);
-}
-
-static void sparse(struct generator *g, struct focus *focus)
-{
-	static const uint32_t sizes[] = {0x300, 0x40000, 0x60000, 0x88000, 0x90000};
-	uint32_t base = 0x10000000u, limit = (end_of_space(g) - base) / PAGE_SIZE;
-	uint32_t n = sizes[below(g, 5)], cut, spots[4];
-	struct ground ground;
-
-	if (n > limit)
-		n = limit;
-	cut = below(g, 2) ? n / 16 : 1 + below(g, n - 1);
-	ground = choose_ground(g, focus, base, n);
-	/* Files are short: only the beginning of it would be there. */
-	ground.flags = (ground.flags & OP_MAP_SHARED) | OP_MAP_ANON;
-	focus->flags = ground.flags;
-	focus->size = n;
-	lay(g, &ground, 0, n, RW, OP_MAP_NORESERVE);
-	if (below(g, 2))
-		say(g, OP_mprotect, ground.proc, base + cut * PAGE_SIZE, n - cut, OP_PROT_READ);
-	spots[0] = cut - 1;
-	spots[1] = below(g, n);
-	spots[2] = n - 1 - below(g, n > 0x40000 ? 0x4000 : 4);
-	spots[3] = n > 0x40000 ? 0x40000 - below(g, 2) : n / 2;
-	for (uint32_t i = 0; i < 4; i++) {
-		if (below(g, 3))
-			say(g, below(g, 3) ? OP_write : OP_read, ground.proc,
-			    base + spots[i] * PAGE_SIZE);
-	}
-	may_fork(g, focus, &ground, 128, spots[1]);
-	switch (below(g, 5)) {
-	case 0:
-		say(g, OP_mprotect, ground.proc, base + cut * PAGE_SIZE, (n - cut) / 32 * 31 + 1,
-		    RW);
-		break;
-	case 1:
-		say(g, OP_munmap, ground.proc, base + spots[1] / 2 * PAGE_SIZE, spots[1] / 2 + 1);
-		break;
-	case 2:
-		say(g, OP_mprotect, ground.proc, base, cut, OP_PROT_READ);
-		break;
-	case 3:
-		say(g, OP_mremap, ground.proc, REGION_NONE, base, 1 + n / 2, 1 + n / 2,
-		    OP_MREMAP_MAYMOVE, 0);
-		break;
-	}
-	if (below(g, 2))
-		say(g, OP_write, ground.proc, base + spots[1] * PAGE_SIZE);
-	focus_on(focus, &ground, spots[below(g, 4)]);
-}
-
-static void stack(struct generator *g, struct focus *focus)
-{
-	uint32_t n = small(g, 1, 3), top = g->window, first = top - n, deep = 1 + below(g, first);
-	struct ground ground = {one_of(g, g->now.live), g->base, OP_MAP_ANON | OP_MAP_GROWSDOWN, 0,
-				0};
-
-	focus->flags = OP_MAP_ANON;
-	focus->size = 1;
-	say(g, OP_munmap, ground.proc, ground.at, top);
-	lay(g, &ground, first, n, RW, below(g, 6) ? 0 : OP_MAP_LOCKED);
-	if (below(g, 2))
-		touch(g, &ground, first, n);
-	if (n > 1 && below(g, 3) == 0)
-		say(g, OP_mprotect, ground.proc, ground.at + (first + 1) * PAGE_SIZE, 1,
-		    OP_PROT_READ);
-	may_fork(g, focus, &ground, 64, first);
-	say(g, OP_write, ground.proc, ground.at + (first - deep) * PAGE_SIZE);
-	if (below(g, 2))
-		say(g, OP_write, ground.proc, ground.at + (first - below(g, deep)) * PAGE_SIZE);
-	focus_on(focus, &ground, first - deep);
-}
-
 static void pinned_down(struct generator *g, struct focus *focus)
 {
 	uint32_t n = small(g, 2, 6), cut = 1 + below(g, n - 1), page = below(g, n);
@@ -526,6 +390,6 @@ static void pinned_down(struct generator *g, struct focus *focus)
 }
 
 scene_fn *const scenes[] = {
-	plain,    border, hole,   pieces, there_and_back, family, many_maps,
-	shuffled, edge,   sparse, stack,  pinned_down,    NULL,
+	plain, border, hole,  pieces, there_and_back, family,      many_maps, shuffled,
+	edge,  sparse, stack, heap,   beyond_4g,      pinned_down, NULL,
 };

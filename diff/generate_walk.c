@@ -11,14 +11,6 @@
 
 #define RW (OP_PROT_READ | OP_PROT_WRITE)
 
-/* What a step needs of the page. */
-enum {
-	ANYTHING,
-	A_FILE,       /* that has a name: mapped by number */
-	SHARED_MAP,   /* a shared mapping */
-	PRIVATE_ANON, /* private anonymous memory */
-};
-
 /* What becomes of the page. */
 enum {
 	COMES = 1, /* it is there, or it is there in another way */
@@ -218,11 +210,13 @@ static void punch(struct generator *g, struct focus *focus, struct sharer *s, en
 	uint32_t before = focus->pgoff < 4 ? below(g, focus->pgoff + 1) : below(g, 4);
 	uint32_t from = focus->pgoff - before, n = before + below(g, 3);
 
-	/* Over it, or up to it, or from behind it on. */
+	/* Over it, or up to it, or from behind it on; of shared memory, it may be in swap. */
 	if (!n)
 		from++;
+	if (below(g, 3) == 0)
+		look(g, focus, s, OP_swapout);
 	say(g, OP_fpunch, focus->file, from, n ? n : 1 + below(g, 3));
-	if (below(g, 2))
+	if (below(g, 4))
 		look(g, focus, s, OP_read);
 }
 
@@ -255,9 +249,8 @@ static void swap_back(struct generator *g, struct focus *focus, struct sharer *s
 	say(g, OP_swapon, area);
 }
 
-/* Swap is short: one small area is left, and more than half full. Pages in memory then give up
- * their slots. */
-static void fill_swap(struct generator *g, struct focus *focus, struct sharer *s, enum op_code code)
+/* Pages in memory then give up their slots, and a slot that is free is soon used again. */
+void fill_swap(struct generator *g, uint32_t proc)
 {
 	const struct machine_config *config = g->config;
 	uint32_t least = 0, n, at = 0x50000000u;
@@ -275,9 +268,15 @@ static void fill_swap(struct generator *g, struct focus *focus, struct sharer *s
 	n = config->swap[least].pages / 2 + below(g, config->swap[least].pages / 2 + 2);
 	if (!n)
 		return;
-	say(g, OP_mmap, s->proc, REGION_NONE, at, n, RW,
-	    OP_MAP_ANON | OP_MAP_FIXED | OP_MAP_POPULATE, 0, 0);
-	say(g, OP_madvise, s->proc, at, n, (uint32_t)ADVICE_PAGEOUT);
+	say(g, OP_mmap, proc, REGION_NONE, at, n, RW, OP_MAP_ANON | OP_MAP_FIXED | OP_MAP_POPULATE,
+	    0, 0);
+	say(g, OP_madvise, proc, at, n, (uint32_t)ADVICE_PAGEOUT);
+}
+
+static void short_of_swap(struct generator *g, struct focus *focus, struct sharer *s,
+			  enum op_code code)
+{
+	fill_swap(g, s->proc);
 }
 
 /* The page is taken from everybody, one way or another, and comes back to most of them. */
@@ -359,7 +358,7 @@ static const struct step steps[] = {
 	{cut, OP_mprotect, 3, ANYTHING, COMES},
 	{advise_any, OP_madvise, 1, ANYTHING, COMES},
 	{swap_back, OP_swapoff, 4, ANYTHING, COMES},
-	{fill_swap, OP_swapoff, 1, ANYTHING, COMES},
+	{short_of_swap, OP_swapoff, 1, ANYTHING, COMES},
 	{file_page, OP_fread, 2, A_FILE, COMES},
 	{file_page, OP_fwrite, 3, A_FILE, COMES},
 	{whole_file, OP_writeback, 1, A_FILE, COMES},
@@ -385,18 +384,21 @@ static const struct step steps[] = {
 };
 #define NR_STEPS (sizeof(steps) / sizeof(steps[0]))
 
-static bool suits(const struct step *step, const struct focus *focus)
+bool focus_suits(const struct focus *focus, enum need need)
 {
-	switch (step->needs) {
+	switch (need) {
 	case A_FILE:
 		return !(focus->flags & OP_MAP_ANON);
 	case SHARED_MAP:
 		return focus->flags & OP_MAP_SHARED;
+	case SHARED_FILE:
+		return (focus->flags & (OP_MAP_ANON | OP_MAP_SHARED)) == OP_MAP_SHARED;
 	case PRIVATE_ANON:
 		return (focus->flags & (OP_MAP_ANON | OP_MAP_SHARED)) == OP_MAP_ANON;
-	default:
-		return true;
+	case ANYTHING:
+		break;
 	}
+	return true;
 }
 
 /* A taste: some steps never, the others as often as they weigh, or more. */
@@ -404,7 +406,7 @@ static void choose_taste(struct generator *g, const struct focus *focus, uint32_
 {
 	for (size_t i = 0; i < NR_STEPS; i++) {
 		weight[i] = steps[i].weight << below(g, 4);
-		if (!suits(&steps[i], focus) || below(g, 3) == 0)
+		if (!focus_suits(focus, (enum need)steps[i].needs) || below(g, 3) == 0)
 			weight[i] = 0;
 	}
 }

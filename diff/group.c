@@ -10,8 +10,8 @@
  * program can see of the host happens at its end (an access touches its page last, a fork's child
  * is born last), save for the ops that take something away from everybody at once and then clean
  * up. One exception is where truncation has not cleaned up yet: who still has the page mapped
- * reaches it there, as if that had been before. The model follows in that order, and each result is
- * judged.
+ * reaches it there, as if that had been before, and so had been all that others did before it. The
+ * model follows in that order, and each result is judged.
  */
 #include "internal.h"
 
@@ -118,20 +118,6 @@ bool group_hides_locks(const struct diff *diff)
 	       share_space(diff, host->args[0], diff->op.args[0]);
 }
 
-/* Somebody has changed the areas that K works on, in the group and before it. */
-static bool areas_have_changed(const struct diff *diff, uint32_t k)
-{
-	const struct subject *s = diff->reference;
-
-	for (uint32_t i = 1; i < diff->nr_group; i++) {
-		if (s->outcomes[i].order && s->outcomes[i].order < s->outcomes[k].order &&
-		    is_about_areas(&diff->group[i]) &&
-		    share_space(diff, diff->group[i].args[0], diff->group[k].args[0]))
-			return true;
-	}
-	return false;
-}
-
 /* Op K reached what its host, a truncation, has cut off. */
 static bool was_in_time(const struct diff *diff, uint32_t k)
 {
@@ -139,17 +125,67 @@ static bool was_in_time(const struct diff *diff, uint32_t k)
 	uint32_t file, pgoff;
 
 	if (host->code != OP_truncate || !is_access(op) ||
-	    diff->reference->outcomes[k].result.err || !diff->model || areas_have_changed(diff, k))
+	    diff->reference->outcomes[k].result.err || !diff->model)
 		return false;
 	return model_file_page(diff->model, op->args[0], op->args[1] / PAGE_SIZE, &file, &pgoff) &&
 	       file == host->args[0] && pgoff >= host->args[1];
+}
+
+/* Op K may have found that its file has been cut off: it failed, and not for want of an area. */
+static bool may_see_the_end(const struct diff *diff, uint32_t k)
+{
+	int err = diff->reference->outcomes[k].result.err;
+
+	return err && err != RES_SEGV;
+}
+
+/* Op K changes the areas of one of PROCS, or ends it; or is done by one that they have made. */
+static bool follows(const struct diff *diff, uint32_t k, uint32_t procs)
+{
+	const struct op *op = &diff->group[k];
+
+	if (op_info((enum op_code)op->code)->operand[0].kind != OPERAND_PROC)
+		return false;
+	for (; procs; procs &= procs - 1) {
+		uint32_t proc = (uint32_t)__builtin_ctz(procs);
+
+		if (op->args[0] == proc
+			    ? !is_access(op)
+			    : is_about_areas(op) && share_space(diff, op->args[0], proc))
+			return true;
+	}
+	return false;
+}
+
+/* The process of op K, and the one that it makes: a bit each. */
+static uint32_t procs_of(const struct diff *diff, uint32_t k)
+{
+	const struct op *op = &diff->group[k];
+	const struct op_info *info = op_info((enum op_code)op->code);
+	uint32_t procs = 0;
+
+	for (int i = 0; i < 2 && i < info->nargs; i++) {
+		if (info->operand[i].kind == OPERAND_PROC ||
+		    info->operand[i].kind == OPERAND_NEWPROC)
+			procs |= op->args[i] < PROC_MAX ? 1u << op->args[i] : 0;
+	}
+	return procs;
+}
+
+/* How many of the NR_RAN ops in RAN ran no later than the last that was in time. */
+static uint32_t nr_in_time(const struct diff *diff, const uint32_t *ran, uint32_t nr_ran)
+{
+	while (nr_ran && !was_in_time(diff, ran[nr_ran - 1]))
+		nr_ran--;
+	return nr_ran;
 }
 
 uint32_t group_order(const struct diff *diff, uint32_t order[GROUP_MAX])
 {
 	const struct op_outcome *outcomes = diff->reference->outcomes;
 	bool first = takes_effect_first((enum op_code)diff->group[0].code);
-	uint32_t ran[GROUP_MAX], nr_ran = 0, n = 0;
+	uint32_t ran[GROUP_MAX], nr_ran = 0, nr_late = 0, late[GROUP_MAX], n = 0, in_time,
+				 procs = 0;
 
 	for (uint32_t k = 1; k < diff->nr_group; k++) {
 		if (outcomes[k].order) {
@@ -157,15 +193,21 @@ uint32_t group_order(const struct diff *diff, uint32_t order[GROUP_MAX])
 			nr_ran++;
 		}
 	}
+	in_time = first ? nr_in_time(diff, ran, nr_ran) : nr_ran;
 	for (uint32_t i = 0; i < nr_ran; i++) {
-		if (!first || was_in_time(diff, ran[i]))
-			order[n++] = ran[i];
+		uint32_t k = ran[i];
+
+		if (!first ||
+		    (i < in_time && !may_see_the_end(diff, k) && !follows(diff, k, procs))) {
+			order[n++] = k;
+		} else {
+			late[nr_late++] = k;
+			procs |= procs_of(diff, k);
+		}
 	}
 	order[n++] = 0;
-	for (uint32_t i = 0; first && i < nr_ran; i++) {
-		if (!was_in_time(diff, ran[i]))
-			order[n++] = ran[i];
-	}
+	for (uint32_t i = 0; i < nr_late; i++)
+		order[n++] = late[i];
 	return n;
 }
 

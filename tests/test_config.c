@@ -51,9 +51,9 @@ static void prints(const char *text, const char *expected)
 static void presets_are_in_order(void **state)
 {
 	static const char *const names[] = {
-		"tiny",          "1g",         "32g",      "64g",       "32g-2:2",
-		"64g-2:2",       "32g-4:4",    "64g-4:4",  "1g-lowpte", "tiny-swaps",
-		"tiny-counters", "tiny-pgcl2", "1g-pgcl1", "1g-pgcl4",  "64g-pgcl3"};
+		"tiny",     "1g",       "32g",       "64g",        "32g-2:2",       "64g-2:2",
+		"32g-4:4",  "64g-4:4",  "1g-lowpte", "tiny-swaps", "tiny-counters", "tiny-pgcl2",
+		"1g-pgcl1", "1g-pgcl4", "64g-pgcl3", "tiny-2.6.6", "tiny-swap4",    "4g"};
 	size_t n = 0;
 
 	for (; machine_presets[n].name; n++) {
@@ -83,6 +83,8 @@ static void presets_are_what_they_say(void **state)
 	assert_int_equal(machine_preset_find("64g-4:4")->config.split, SPLIT_4_4);
 	assert_int_equal(machine_preset_find("32g-2:2")->config.split, SPLIT_2_2);
 	assert_false(machine_preset_find("1g-lowpte")->config.highpte);
+	assert_int_equal(machine_preset_find("tiny-2.6.6")->config.era, ERA_2_6_6);
+	assert_int_equal(machine_preset_find("tiny-swap4")->config.swap[0].pages, 4);
 	assert_ptr_equal(machine_preset_find("32g-3:1"), machine_preset_find("32g"));
 	assert_ptr_equal(machine_preset_find("64g-3:1"), machine_preset_find("64g"));
 }
@@ -190,7 +192,8 @@ static void print_is_the_shortest(void **state)
 	prints("64g split=4:4", "64g-4:4");
 	prints("32g ram=65536 split=2:2", "64g-2:2");
 	prints("1g highpte=0 swap=9", "1g-lowpte swap=9");
-	prints("tiny pool=recycle era=2.6.6", "tiny era=2.6.6 pool=recycle");
+	prints("tiny pool=recycle era=2.6.6", "tiny-2.6.6 pool=recycle");
+	prints("tiny swap=4 cpus=1", "tiny-swap4 cpus=1");
 	prints("tiny ram=1024 swap=4096 cacheline=64", "1g");
 }
 
