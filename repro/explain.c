@@ -5,6 +5,9 @@
  *   run 2   a picture of every entry after every op; and each backend is asked about each page
  *   run 3   how the backend in question describes the page after each change
  *
+ * Runs 2 and 3 are tried in a process of their own first: a design that has lost its way may take
+ * the process with it when it is asked.
+ *
  * A page is followed backwards from the guilty op. While it is in memory it is a frame, and while
  * it is out it is a swap slot; both stand in the entries themselves:
  *
@@ -19,6 +22,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "explain_private.h"
 #include "isolate.h"
@@ -274,9 +278,13 @@ static int look(struct explanation *explanation, const struct diff_options *opti
 {
 	int err = picture_take(&film->pictures[op], diff_machine(diff, subject));
 
-	for (uint32_t i = 0; !err && i < options->nr_backends && !explanation->departure.found; i++)
+	film->progress->op = op;
+	for (uint32_t i = 0; !err && i < options->nr_backends && !explanation->departure.found;
+	     i++) {
+		film->progress->backend = i;
 		err = departure_look(&explanation->departure, options->backends[i]->name,
 				     diff_machine(diff, i), op);
+	}
 	return err;
 }
 
@@ -304,11 +312,12 @@ static int run_again(struct explanation *explanation, const struct trace *trace,
 
 /* Once more, for what the design says of the page after each step. */
 static void describe_steps(struct explanation *explanation, const struct trace *trace,
-			   const struct diff_options *options, struct diff *diff)
+			   const struct diff_options *options, struct diff *diff, struct film *film)
 {
 	uint32_t subject = subject_of(options, explanation->subject), op = 0;
 	struct finding ignored;
 
+	film->progress->backend = subject;
 	diff_begin(diff, &trace->config);
 	for (uint32_t i = 0; i < explanation->nr_steps; i++) {
 		struct explain_step *step = &explanation->steps[i];
@@ -316,6 +325,7 @@ static void describe_steps(struct explanation *explanation, const struct trace *
 		while (op <= step->op) {
 			uint32_t n = op_group(&trace->ops[op], trace->nr_ops - op);
 
+			film->progress->op = op;
 			diff_step_group(diff, &trace->ops[op], n, &ignored);
 			op += n;
 		}
@@ -325,10 +335,75 @@ static void describe_steps(struct explanation *explanation, const struct trace *
 	}
 }
 
+/* What making a film takes, for a process that only tries. */
+struct take {
+	struct explanation *explanation;
+	const struct trace *trace;
+	const struct diff_options *options;
+	struct diff *diff;
+	struct film *film;
+	int err;
+};
+
+static void shoot(void *arg)
+{
+	struct take *take = arg;
+	struct explanation *explanation = take->explanation;
+	struct film *film = take->film;
+
+	take->err = run_again(explanation, take->trace, take->options, take->diff, film);
+	/* A leak, say, names no page, but somebody may have lost sight of one. */
+	if (!explanation->has_page && explanation->departure.found) {
+		explanation->page = explanation->departure.page;
+		explanation->has_page = true;
+	}
+	if (!take->err && explanation->has_page)
+		take->err = tell(explanation, film);
+	if (!take->err)
+		describe_steps(explanation, take->trace, take->options, take->diff, film);
+}
+
+/* As far as the film can be made: where the process dies it ends, and who was asked then is where
+ * it went wrong. */
+static int shoot_what_survives(struct take *take)
+{
+	struct explain_departure *departure = &take->explanation->departure, died = {0};
+	struct film *film = take->film;
+	int err;
+
+	while ((err = isolated_call(shoot, take)) > 0) {
+		uint32_t op = film->progress->op;
+
+		died = (struct explain_departure){
+			.found = true,
+			.died = true,
+			.op = op,
+			.backend = take->options->backends[film->progress->backend]->name};
+		if (op == 0)
+			break;
+		film->last = op - 1;
+	}
+	if (err == 0)
+		shoot(take);
+	if (died.found && !departure->found)
+		*departure = died;
+	return err < 0 ? err : take->err;
+}
+
+static struct progress *progress_create(void)
+{
+	void *shared = mmap(NULL, sizeof(struct progress), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return shared == MAP_FAILED ? NULL : shared;
+}
+
 static int make_film(struct explanation *explanation, const struct trace *trace,
 		     const struct diff_options *options, struct diff *diff)
 {
 	struct film film = {.last = explanation->finding.op_index};
+	struct take take = {explanation, trace, options, diff, &film, 0};
+	uint32_t n;
 	int err = -ENOMEM;
 
 	if (!trace->nr_ops)
@@ -337,21 +412,16 @@ static int make_film(struct explanation *explanation, const struct trace *trace,
 		film.last = trace->nr_ops - 1;
 	if (explanation->finding.check == CHECK_CRASH && film.last-- == 0)
 		return 0; /* what it died in cannot be filmed */
-	film.pictures = calloc(film.last + 1, sizeof(*film.pictures));
-	if (film.pictures)
-		err = run_again(explanation, trace, options, diff, &film);
-	/* A leak, say, names no page, but somebody may have lost sight of one. */
-	if (!explanation->has_page && explanation->departure.found) {
-		explanation->page = explanation->departure.page;
-		explanation->has_page = true;
-	}
-	if (!err && explanation->has_page)
-		err = tell(explanation, &film);
-	if (!err)
-		describe_steps(explanation, trace, options, diff);
-	for (uint32_t i = 0; film.pictures && i <= film.last; i++)
+	n = film.last + 1;
+	film.progress = progress_create();
+	film.pictures = calloc(n, sizeof(*film.pictures));
+	if (film.pictures && film.progress)
+		err = shoot_what_survives(&take);
+	for (uint32_t i = 0; film.pictures && i < n; i++)
 		free(film.pictures[i].entries);
 	free(film.pictures);
+	if (film.progress)
+		munmap(film.progress, sizeof(*film.progress));
 	return err;
 }
 
@@ -396,6 +466,8 @@ int explain(const struct trace *trace, const struct diff_options *options,
 		run_up_to(diff, trace, finding->op_index);
 		explanation->has_page = page_of(finding, trace, diff, &explanation->page);
 		err = make_film(explanation, trace, options, diff);
+		if (!err)
+			err = blame(&explanation->blame, trace, options);
 	}
 	diff_destroy(diff);
 	if (err)

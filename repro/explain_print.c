@@ -91,6 +91,10 @@ static void print_departure(const struct explanation *explanation, const struct 
 			explanation->finding.op_index - departure->op);
 	fputs(":\n", out);
 	print_op(trace, departure->op, explanation->finding.op_index, out);
+	if (departure->died) {
+		fputs("  asked for its pages, the process dies\n", out);
+		return;
+	}
 	fputs("  asked for the page at ", out);
 	print_page(&departure->page, out);
 	if (departure->nr_missed) {
@@ -105,9 +109,52 @@ static void print_departure(const struct explanation *explanation, const struct 
 	fputs("\n", out);
 }
 
+/* Checks that look only now and then would have said so earlier. */
+static void print_first(const struct explanation *explanation, const struct trace *trace, FILE *out)
+{
+	const struct explain_blame *blame = &explanation->blame;
+
+	if (!blame->has_first || blame->first.op_index >= explanation->finding.op_index)
+		return;
+	fprintf(out,
+		"\nWith every check after every operation, it shows at operation %" PRIu32 ":\n",
+		blame->first.op_index);
+	print_op(trace, blame->first.op_index, UINT32_MAX, out);
+	fprintf(out, "  %s\n", blame->first.message);
+}
+
+static void print_alone(const struct explain_blame *blame, FILE *out)
+{
+	if (blame->nr_designs < 2)
+		return;
+	if (blame->nr_alone == blame->nr_designs) {
+		fprintf(out,
+			"\nEach of the %" PRIu32
+			" designs shows something when it runs alone: what "
+			"they share is wrong.\n",
+			blame->nr_designs);
+		return;
+	}
+	if (!blame->nr_alone) {
+		fprintf(out,
+			"\nNone of the %" PRIu32 " designs shows anything when it runs alone: they "
+			"differ from each other.\n",
+			blame->nr_designs);
+		return;
+	}
+	fprintf(out,
+		"\nOf the %" PRIu32 " designs, run alone, %s show%s something:", blame->nr_designs,
+		blame->nr_alone == 1 ? "one" : "these", blame->nr_alone == 1 ? "s" : "");
+	for (uint32_t i = 0; i < blame->nr_alone; i++)
+		fprintf(out, "%s %s", i ? "," : "", blame->alone[i]);
+	fputs(".\n", out);
+}
+
 void explain_print(const struct explanation *explanation, const struct trace *trace, FILE *out)
 {
 	finding_print(&explanation->finding, trace, out);
 	print_story(explanation, trace, out);
 	print_departure(explanation, trace, out);
+	print_first(explanation, trace, out);
+	print_alone(&explanation->blame, out);
 }

@@ -3,6 +3,7 @@
  *
  *   explain.c            two runs, and the way back from the guilty op
  *   explain_departure.c  the moment at which a design's answer stopped being true
+ *   explain_blame.c      what each design shows when it is alone
  *   explain_print.c      the story as text
  */
 #ifndef RMAPFUZZ_REPRO_EXPLAIN_PRIVATE_H
@@ -29,6 +30,12 @@ struct picture {
 struct film {
 	struct picture *pictures;
 	uint32_t last;
+	struct progress *progress;
+};
+
+/* How far the film has come; shared with the process that tries first. */
+struct progress {
+	uint32_t op, backend; /* asked after this op */
 };
 
 /* 0 or -ENOMEM. */
@@ -38,5 +45,9 @@ int picture_take(struct picture *picture, struct machine *machine);
  * -ENOMEM. */
 int departure_look(struct explain_departure *departure, const char *backend,
 		   struct machine *machine, uint32_t op);
+
+/* Fill in *BLAME, which is zero. 0 or -errno. */
+int blame(struct explain_blame *blame, const struct trace *trace,
+	  const struct diff_options *options);
 
 #endif

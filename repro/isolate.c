@@ -86,16 +86,22 @@ static void run(struct diff *diff, struct shared *shared)
 	setitimer(ITIMER_PROF, &limit, NULL);
 }
 
-static _Noreturn void work(struct worker *worker, int wire)
+/* A sanitizer's report of each of a thousand candidates helps nobody. */
+static void be_quiet(void)
 {
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	char byte;
 
-	/* A sanitizer's report of each of a thousand candidates helps nobody. */
 	if (null >= 0) {
 		dup2(null, STDOUT_FILENO);
 		dup2(null, STDERR_FILENO);
 	}
+}
+
+static _Noreturn void work(struct worker *worker, int wire)
+{
+	char byte;
+
+	be_quiet();
 	while (recv(wire, &byte, 1, 0) == 1) {
 		run(worker->diff, worker->shared);
 		if (send(wire, &byte, 1, MSG_NOSIGNAL) != 1)
@@ -130,16 +136,24 @@ static int start(struct worker *worker)
 	return 0;
 }
 
+static int wait_for(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
 /* The process ends, if it has not yet. Returns its status. */
 static int stop(struct worker *worker)
 {
-	int status = 0;
+	int status;
 
 	if (!worker->pid)
 		return 0;
 	close(worker->wire);
-	while (waitpid(worker->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	status = wait_for(worker->pid);
 	worker->pid = 0;
 	return status;
 }
@@ -234,4 +248,18 @@ int isolated_run_within(struct diff *diff, const struct trace *trace, uint32_t s
 int isolated_run(struct diff *diff, const struct trace *trace, struct finding *finding)
 {
 	return isolated_run_within(diff, trace, 0, finding);
+}
+
+int isolated_call(void (*call)(void *arg), void *arg)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		be_quiet();
+		call(arg);
+		_exit(0);
+	}
+	return pid < 0 ? -errno : wait_for(pid) != 0;
 }

@@ -316,23 +316,23 @@ struct program {
 
 /*
  * Rows for an op and those that run inside it, which a program cannot order: there they run behind
- * it, and what they see is not compared. True: the group shows the finding.
+ * it, and what they see is not compared. Nor is it if SHOWS: that one shows the finding.
  */
-static bool put_group(struct program *program, const struct op *ops, uint32_t n, FILE *out,
-		      FILE *table)
+static void put_group(struct program *program, const struct op *ops, uint32_t n, bool shows,
+		      FILE *out, FILE *table)
 {
 	struct diff *diff = program->diff;
-	struct finding finding;
-	bool alive[GROUP_MAX], found;
+	struct finding ignored;
+	bool alive[GROUP_MAX];
 
 	for (uint32_t k = 0; k < n; k++)
 		alive[k] = is_alive(diff, &ops[k]);
-	found = diff_step_group(diff, ops, n, &finding);
+	diff_step_group(diff, ops, n, &ignored);
 	for (uint32_t k = 0; k < n; k++) {
 		const struct result *result = diff_group_result(diff, k);
 		struct expected expected = {.any = true};
 
-		if (!found && !program->failed && n == 1)
+		if (!shows && !program->failed && n == 1)
 			expected = expected_of(&ops[k], result);
 		program->failed |= op_fails(&ops[k]) && result->err;
 		program->failed |= changes_contents(&ops[k]) && !result->err;
@@ -343,19 +343,28 @@ static bool put_group(struct program *program, const struct op *ops, uint32_t n,
 		print_row(&ops[k], program->n, &expected, table);
 		program->n++;
 	}
-	return found;
 }
 
-void program_print(const struct trace *trace, const struct diff_options *options,
-		   const char *header, FILE *out)
+static struct diff *scan_alone(void)
+{
+	struct diff_options options;
+
+	diff_options_init(&options);
+	options.backends[0] = rmap_find("scan");
+	options.nr_backends = 1;
+	return diff_create(&options);
+}
+
+void program_print(const struct trace *trace, const struct finding *finding, const char *header,
+		   FILE *out)
 {
 	const struct machine_config *config = &trace->config;
-	struct diff *diff = diff_create(options);
+	uint32_t last = finding ? finding->op_index : trace->nr_ops;
+	struct diff *diff = scan_alone();
 	char *rows = NULL;
 	size_t size;
 	FILE *table = open_memstream(&rows, &size);
 	struct program program = {.diff = diff};
-	bool found = false;
 
 	if (*header)
 		fprintf(out, "/*\n%s */\n", header);
@@ -365,9 +374,9 @@ void program_print(const struct trace *trace, const struct diff_options *options
 	      out);
 	diff_begin(diff, config);
 	/* What comes after a finding has no part in it. */
-	for (uint32_t i = 0, size_of; i < trace->nr_ops && !found && table; i += size_of) {
-		size_of = op_group(&trace->ops[i], trace->nr_ops - i);
-		found = put_group(&program, &trace->ops[i], size_of, out, table);
+	for (uint32_t i = 0, n; i < trace->nr_ops && i <= last && table; i += n) {
+		n = op_group(&trace->ops[i], trace->nr_ops - i);
+		put_group(&program, &trace->ops[i], n, last < i + n, out, table);
 	}
 	if (table)
 		fclose(table);

@@ -108,9 +108,53 @@ static void the_story_of_a_page(void **state)
 	assert_int_equal(explanation.departure.missed[0].proc, 1);
 	assert_int_equal(explanation.departure.missed[0].vpn, 0x60009);
 
+	assert_int_equal(explanation.blame.nr_alone, 1);
+	assert_string_equal(explanation.blame.alone[0], "forgetful");
+	assert_true(explanation.blame.has_first);
+	assert_int_equal(explanation.blame.first.op_index, 7);
+
 	text = story(&explanation, &trace);
+	assert_non_null(strstr(text, "run alone, one shows something: forgetful."));
+	assert_non_null(strstr(text, "it shows at operation 7:"));
 	assert_non_null(strstr(text, "forgetful went wrong at operation 7, 2 before it showed"));
 	assert_non_null(strstr(text, "it no longer shows p1 w9"));
+	free(text);
+	explain_release(&explanation);
+	trace_release(&trace);
+}
+
+/* A design that takes the process with it when it is asked for a page that fork has shared. */
+static void deadly_walk(struct machine *machine, struct page *page, rmap_visit_fn *visit, void *arg)
+{
+	if (page->mapcount > 1)
+		abort();
+	rmap_find("pte_chain")->walk(machine, page, visit, arg);
+}
+
+static void who_cannot_be_asked_is_named(void **state)
+{
+	struct diff_options options = with_forgetful();
+	struct explanation explanation;
+	struct trace trace;
+	char *text;
+
+	forgetful.walk = deadly_walk;
+	load(&trace, "rmapfuzz trace 1\nmachine tiny\n"
+		     "mmap p0 w0 1 rw anon|fixed\n" /* 0 */
+		     "write p0 w0\n"                /* 1 */
+		     "p1 = fork p0\n"               /* 2: from here on it dies when it is asked */
+		     "read p0 w0\n"                 /* 3 */
+		     "evict p0 w0\n");              /* 4: asks */
+	assert_int_equal(explain(&trace, &options, &explanation), 0);
+	assert_string_equal(explanation.finding.signature, "crash:evict:SIGABRT");
+	assert_true(explanation.departure.found);
+	assert_true(explanation.departure.died);
+	assert_int_equal(explanation.departure.op, 2);
+	assert_string_equal(explanation.departure.backend, "forgetful");
+	assert_int_equal(explanation.blame.nr_alone, 1);
+	text = story(&explanation, &trace);
+	assert_non_null(strstr(text, "forgetful went wrong at operation 2, 2 before it showed"));
+	assert_non_null(strstr(text, "asked for its pages, the process dies"));
 	free(text);
 	explain_release(&explanation);
 	trace_release(&trace);
@@ -154,6 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_story_of_a_page),
+		cmocka_unit_test(who_cannot_be_asked_is_named),
 		cmocka_unit_test(what_shows_nothing_is_refused),
 		cmocka_unit_test(a_canary_blames_nobody),
 	};

@@ -130,7 +130,7 @@ static void print_program(FILE *out, const void *what)
 	if (bundle->finding)
 		fprintf(text, " * In the simulation it shows %s.\n", bundle->finding->signature);
 	fclose(text);
-	program_print(bundle->trace, &bundle->arguments->lockstep.diff, header, out);
+	program_print(bundle->trace, bundle->finding, header, out);
 	free(header);
 }
 

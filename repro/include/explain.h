@@ -28,6 +28,15 @@ struct explain_departure {
 	struct mapping page;
 	struct mapping missed[FINDING_SET_MAX], extra[FINDING_SET_MAX];
 	uint32_t nr_missed, nr_extra; /* no more than FINDING_SET_MAX are kept */
+	bool died;                    /* asked about its pages, the process dies */
+};
+
+/* Who shows something without the others, and what is seen first by looking most often. */
+struct explain_blame {
+	bool has_first;
+	struct finding first;
+	const char *alone[DIFF_SUBJECTS_MAX]; /* the designs that show something when alone */
+	uint32_t nr_alone, nr_designs;
 };
 
 struct explanation {
@@ -38,6 +47,7 @@ struct explanation {
 	struct explain_step *steps;
 	uint32_t nr_steps;
 	struct explain_departure departure;
+	struct explain_blame blame;
 };
 
 /*
@@ -47,7 +57,8 @@ struct explanation {
 int explain(const struct trace *trace, const struct diff_options *options,
 	    struct explanation *explanation);
 void explain_release(struct explanation *explanation);
-/* The report of finding_print(), the page's story, and where the backend went wrong. */
+/* The report of finding_print(), the page's story, where a backend went wrong, and who is to blame.
+ */
 void explain_print(const struct explanation *explanation, const struct trace *trace, FILE *out);
 
 #endif

@@ -17,6 +17,9 @@ int isolated_run(struct diff *diff, const struct trace *trace, struct finding *f
 int isolated_run_within(struct diff *diff, const struct trace *trace, uint32_t seconds,
 			struct finding *finding);
 
+/* CALL in a forked child, which prints nothing. 0: it came back; 1: the child died; or -errno. */
+int isolated_call(void (*call)(void *arg), void *arg);
+
 /*
  * A process that runs one trace after the other, and is replaced when it dies: much cheaper than
  * one for each, but what a broken design did to it in one run may show in the next.

@@ -9,12 +9,12 @@
 #include "diff.h"
 
 /*
- * Print the program for TRACE. What each operation should return is taken from a run on the first
- * of OPTIONS's backends, up to where that finds something. Operations that no system call does
- * (aging, a failing allocation) become rows that do nothing, and say so. HEADER: lines for the
- * comment at its top, each beginning with " * ", or "".
+ * Print the program for TRACE, up to the op at which FINDING shows (NULL: all of it). What each
+ * operation should return is taken from a run on `scan`, which keeps nothing that could be wrong.
+ * Operations that no system call does (aging, a failing allocation) become rows that do nothing,
+ * and say so. HEADER: lines for the comment at its top, each beginning with " * ", or "".
  */
-void program_print(const struct trace *trace, const struct diff_options *options,
-		   const char *header, FILE *out);
+void program_print(const struct trace *trace, const struct finding *finding, const char *header,
+		   FILE *out);
 
 #endif
