@@ -320,6 +320,7 @@ static void run_inside(struct machine *machine, uint32_t k, const struct held *h
 
 	machine->op = &machine->group[k];
 	machine->kmaps.slots = (struct kmap_slots){0};
+	machine->pkmap.outside = machine->pkmap.users;
 	machine->last_op = (struct op_trace){0};
 	machine->waiting = 0;
 	machine->held = *held;
@@ -330,6 +331,7 @@ static void run_inside(struct machine *machine, uint32_t k, const struct held *h
 	outcome->trace = machine->last_op;
 	kmap_judge(machine);
 	machine->kmaps.slots = slots;
+	machine->pkmap.outside = 0;
 	machine->cpus.current = cpu;
 	machine->cpus.current_mm = mm;
 	if (mm)

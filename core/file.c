@@ -155,7 +155,7 @@ static void read_swap(struct machine *machine, struct page *page, swp_entry_t en
 	const struct swap_slot *slot = swap_slot(machine, entry);
 
 	MM_ASSERT(slot->written);
-	memcpy(page->token, slot->token, sub_pages(machine) * sizeof(page->token[0]));
+	bounce_read(machine, page, slot->token);
 	page->flags |= PG_DIRTY;
 	(void)radix_set(machine, &file->store, page_number(machine, page->index), 0);
 	swap_free(machine, entry);
@@ -202,6 +202,7 @@ static enum fill_kind read_store(struct machine *machine, struct page *page, uin
 {
 	struct address_space *file = page->mapping;
 	enum fill_kind from = FILL_ZERO;
+	uint64_t token[SUB_PAGES_MAX];
 
 	if (file->kind == FILE_SHMEM) {
 		uint64_t word = shmem_swp_map(machine, file, page_number(machine, index));
@@ -216,11 +217,12 @@ static enum fill_kind read_store(struct machine *machine, struct page *page, uin
 			page->flags |= PG_DIRTY;
 	}
 	for (uint32_t sub = 0; sub < sub_pages(machine); sub++) {
-		enum fill_kind kind = read_offset(file, page->index + sub, &page->token[sub]);
+		enum fill_kind kind = read_offset(file, page->index + sub, &token[sub]);
 
 		if (page->index + sub == index)
 			from = kind;
 	}
+	bounce_read(machine, page, token);
 	return from;
 }
 
@@ -320,7 +322,7 @@ static int shmem_writepage(struct machine *machine, struct page *page)
 		return err;
 	}
 	slot = swap_slot(machine, entry);
-	memcpy(slot->token, page->token, sub_pages(machine) * sizeof(page->token[0]));
+	bounce_write(machine, page, slot->token);
 	slot->written = true;
 	page->flags &= ~PG_DIRTY;
 	machine->swapouts++;
@@ -331,10 +333,12 @@ static int shmem_writepage(struct machine *machine, struct page *page)
 int file_store_page(struct machine *machine, struct page *page)
 {
 	struct address_space *file = page->mapping;
+	uint64_t token[SUB_PAGES_MAX];
 
+	bounce_write(machine, page, token);
 	/* If memory runs out on the way, the page stays dirty as a whole. */
 	for (uint32_t sub = 0; sub < sub_pages(machine); sub++) {
-		int err = radix_set(machine, &file->store, page->index + sub, page->token[sub]);
+		int err = radix_set(machine, &file->store, page->index + sub, token[sub]);
 
 		if (err)
 			return err;
@@ -481,12 +485,14 @@ static void zero_part(struct machine *machine, struct address_space *file, uint3
 	uint64_t word = radix_get(file->store, page_number(machine, first));
 	uint64_t *token = NULL;
 
-	if (page)
-		token = page->token;
-	else if (word && file->kind == FILE_SHMEM)
+	if (!page && word && file->kind == FILE_SHMEM)
 		token = swap_slot(machine, (swp_entry_t)word)->token;
-	for (; token && first < last; first++)
-		token[sub_of(machine, first)] = 0;
+	for (; (page || token) && first < last; first++) {
+		if (page)
+			clear_user_highpage(machine, page, sub_of(machine, first));
+		else
+			token[sub_of(machine, first)] = 0;
+	}
 }
 
 /* The pages that lie in the range with a part only. */
@@ -574,6 +580,39 @@ void file_put(struct machine *machine, struct address_space *file)
 
 /* ---- read(2), write(2) ---------------------------------------------------------- */
 
+/*
+ * The caller's buffer is no part of this machine. It is taken to have left memory since it was
+ * looked at: the copy through a slot, which must not wait, comes to nothing, and is made again with
+ * the page mapped for as long as the buffer takes to come back.
+ */
+static void copy_in_vain(struct machine *machine, struct page *page)
+{
+	kmap_atomic(machine, page, KM_USER0);
+	kunmap_atomic(machine, page, KM_USER0);
+}
+
+static uint64_t copy_from_page(struct machine *machine, struct page *page, uint32_t sub)
+{
+	uint64_t token;
+
+	copy_in_vain(machine, page);
+	kmap(machine, page);
+	token = *kmap_token(machine, page, sub);
+	kunmap(machine, page);
+	return token;
+}
+
+/* The page is locked. */
+static void copy_to_page(struct machine *machine, struct page *page, uint32_t sub, uint64_t token)
+{
+	copy_in_vain(machine, page);
+	preempt(machine, KUNMAP_AFTER_POP, .page = page);
+	kmap(machine, page);
+	preempt(machine, KMAP_HELD, .page = page);
+	*kmap_token(machine, page, sub) = token;
+	kunmap(machine, page);
+}
+
 int file_read(struct machine *machine, struct address_space *file, uint32_t index, uint64_t *token)
 {
 	struct page *page;
@@ -587,9 +626,7 @@ int file_read(struct machine *machine, struct address_space *file, uint32_t inde
 	if (err)
 		return err;
 	mark_page_accessed(machine, page);
-	kmap_atomic(machine, page, KM_USER0);
-	*token = page->token[sub_of(machine, index)];
-	kunmap_atomic(machine, page, KM_USER0);
+	*token = copy_from_page(machine, page, sub_of(machine, index));
 	page_put(machine, page);
 	return 0;
 }
@@ -604,9 +641,7 @@ int file_write(struct machine *machine, struct address_space *file, uint32_t ind
 	err = grab_page(machine, file, index, &page);
 	if (err)
 		return err;
-	kmap_atomic(machine, page, KM_USER0);
-	page->token[sub_of(machine, index)] = token;
-	kunmap_atomic(machine, page, KM_USER0);
+	copy_to_page(machine, page, sub_of(machine, index), token);
 	page->flags |= PG_DIRTY;
 	mark_page_accessed(machine, page);
 	if (file->npages <= index)

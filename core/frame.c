@@ -224,6 +224,7 @@ static struct page *touch_page(struct machine *machine, struct zone *zone)
 	page = zone_page(zone, k);
 	page->pfn = zone->end_pfn - ((k + 1) << machine->config.cluster);
 	page->tlb_users = 0;
+	page->pkmap = 0;
 	return page;
 }
 
@@ -232,10 +233,12 @@ static void page_init(const struct machine *machine, struct page *page, enum zon
 {
 	uint32_t pfn = page->pfn;
 	uint16_t tlb_users = page->tlb_users; /* if a flush is missing */
+	uint16_t pkmap = page->pkmap;         /* which its last owner has left */
 
 	memset(page, 0, offsetof(struct page, token) + sub_pages(machine) * sizeof(page->token[0]));
 	page->pfn = pfn;
 	page->tlb_users = tlb_users;
+	page->pkmap = pkmap;
 	page->zone = (uint8_t)zone;
 	page->count = 1;
 }

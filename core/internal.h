@@ -16,7 +16,8 @@
  *   pin.c       get_user_pages: devices, and the debugger's write
  *   reclaim.c   lists, page_referenced, try_to_unmap, shrink
  *   pagetable.c tables, the choke point, census
- *   kmap.c      temporary kernel mappings                     (kmap.h)
+ *   kmap.c      temporary kernel mappings, in slots           (kmap.h)
+ *   pkmap.c     those that last, in a pool
  *   tlb.c       processors, TLBs, flushes, the gather         (tlb.h)
  *   frame.c     zones, frames, watermarks
  *   actors.c    what runs inside an op, and what has to wait
@@ -683,6 +684,7 @@ struct machine {
 	struct rmap_counters counters;
 	struct cpus cpus;
 	struct kmaps kmaps;
+	struct pkmap pkmap;
 	uint64_t host_allocs;
 	uint64_t swapouts, swapins, reclaimed, unmaps, early_copies;
 	MUTANT_STATE

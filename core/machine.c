@@ -68,6 +68,7 @@ void machine_reconfigure(struct machine *machine, const struct machine_config *c
 {
 	tlb_reset(machine);
 	machine->kmaps = (struct kmaps){0};
+	pkmap_reset(machine);
 	pagetable_reset(machine);
 	file_reset(machine);
 	frame_reset(machine);
@@ -92,6 +93,7 @@ void machine_destroy(struct machine *machine)
 	frame_destroy(machine);
 	kmem_destroy(machine);
 	free(machine->rmap_private);
+	pkmap_destroy(machine);
 	free(machine->areas);
 	free(machine->events);
 	free(machine);

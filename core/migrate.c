@@ -20,7 +20,8 @@
 static void take_place(struct machine *machine, struct page *old, struct page *new)
 {
 	new->flags |= old->flags &(PG_ANON | PG_DIRTY | PG_REFERENCED);
-	memcpy(new->token, old->token, sub_pages(machine) * sizeof(new->token[0]));
+	for (uint32_t sub = 0; sub < sub_pages(machine); sub++)
+		copy_user_highpage(machine, new, sub, old, sub);
 	if (old->flags & PG_SWAPCACHE)
 		swap_cache_replace(machine, old, new);
 	else

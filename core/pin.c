@@ -212,12 +212,15 @@ int op_poke(struct machine *machine, struct mm *mm, const struct op *op, struct 
 {
 	uint32_t vpn = op->args[1] / PAGE_SIZE;
 	struct page *page;
+	pte_t entry;
 	int err = get_user_page(machine, mm, vpn, OP_PIN_WRITE | OP_PIN_FORCE, &page);
 
 	if (err)
 		return err;
-	*pfn_token(machine, pte_pfn(ptep_read(machine, pte_lookup(mm, vpn)))) =
-		token_write(op->serial);
+	entry = ptep_read(machine, pte_lookup(mm, vpn));
+	kmap(machine, page);
+	*kmap_token(machine, page, page_sub(page, entry)) = token_write(op->serial);
 	page->flags |= PG_DIRTY;
+	kunmap(machine, page);
 	return 0;
 }

@@ -165,7 +165,8 @@ const char *machine_recount_live(struct machine *machine, char *buf, size_t size
 
 	forget_seen(machine);
 	if (!check_mms(&r) || !check_files(&r) || !check_swap(&r) || !check_zones(&r) ||
-	    !check_totals(&r) || tlb_verify(machine, r.tlb_users, buf, size))
+	    !check_totals(&r) || tlb_verify(machine, r.tlb_users, buf, size) ||
+	    pkmap_verify(machine, r.pkmaps, buf, size))
 		return buf;
 	if (machine->kmaps.fault.kind) {
 		kmap_fault_print(&machine->kmaps.fault, buf, size);

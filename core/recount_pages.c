@@ -81,6 +81,7 @@ static bool check_zone(struct recount *r, const struct zone *zone)
 		const struct page *page = zone_page(zone, k);
 
 		r->tlb_users += page->tlb_users;
+		r->pkmaps += page->pkmap != 0;
 		if (page->pfn != zone->end_pfn - ((k + 1) << r->machine->config.cluster) ||
 		    page->zone != zone->id)
 			return recount_wrong(r, "page 0x%x is not the frame it is kept for",

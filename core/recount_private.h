@@ -15,6 +15,7 @@ struct recount {
 	uint32_t cached_pages, mapping_pages, swapcache_pages, table_pages, pins;
 	uint32_t committed;
 	uint64_t tlb_users;
+	uint32_t pkmaps;                   /* pages that have an entry of kmap's pool */
 	const struct vma *charged_wrongly; /* one of them, if there are any */
 };
 

@@ -323,7 +323,7 @@ int swapin_page(struct machine *machine, swp_entry_t entry, struct page **page)
 	}
 	slot = swap_slot(machine, entry);
 	new->flags |= PG_ANON;
-	memcpy(new->token, slot->token, sub_pages(machine) * sizeof(new->token[0]));
+	bounce_read(machine, new, slot->token);
 	swap_duplicate(machine, entry);
 	cache_page(machine, new, swap_sub_entry(machine, entry, 0));
 	lru_add(machine, new, true);
@@ -367,7 +367,7 @@ void swap_write_page(struct machine *machine, struct page *page)
 {
 	struct swap_slot *slot = swap_slot(machine, page->swap);
 
-	memcpy(slot->token, page->token, sub_pages(machine) * sizeof(page->token[0]));
+	bounce_write(machine, page, slot->token);
 	slot->written = true;
 	page->flags &= ~PG_DIRTY;
 	machine->swapouts++;

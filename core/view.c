@@ -213,6 +213,8 @@ void machine_stats(const struct machine *machine, struct machine_stats *stats)
 		.rmap = machine->counters,
 		.tlb = machine->cpus.counters,
 		.kmaps = machine->kmaps.atomic,
+		.pkmaps = machine->pkmap.kmaps,
+		.pkmap_flushes = machine->pkmap.flushes,
 	};
 	stats->lowmem_peak = machine->lowmem_peak > stats->lowmem_used ? machine->lowmem_peak
 								       : stats->lowmem_used;

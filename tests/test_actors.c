@@ -126,6 +126,8 @@ static const struct {
 	{POINT_STACK_GROW, "mmap p0 w8 2 rw anon|fixed|growsdown\n" TWO
 			   "write p0 w7\n@stack_grow.after_decision write p1 w7\n"},
 	{POINT_RECLAIM_UNMAPPED, TWO "evict p0 w0\n@reclaim.after_unmap exit p1\n"},
+	{POINT_KUNMAP_AFTER_POP, FILES "fwrite f0 0\n@kunmap.after_pop read p1 w0\n"},
+	{POINT_KMAP_HELD, FILES "fwrite f0 0\n@kmap.held poke p1 w0\n"},
 	/* A thread in the same address space: both fault, or its processor needs no fault. */
 	{POINT_FAULT_AFTER_LOOKUP,
 	 FILES "p2 = clone_vm p0\nread p0 w1\n@fault.after_lookup write p2 w1\n"},

@@ -121,6 +121,90 @@ static void no_slots_for_lowmem_tables(struct scene *s)
 	assert_string_equal(fault_of(s), "none");
 }
 
+/* ---- the pool, by hand ----------------------------------------------------------------------- */
+
+static struct page *fresh_page(struct scene *s)
+{
+	struct page *page = page_alloc(s->machine, GFP_HIGHUSER);
+
+	assert_non_null(page);
+	return page;
+}
+
+static void kunmap_without_kmap(struct scene *s)
+{
+	struct page *page = fresh_page(s);
+
+	kmap(s->machine, page);
+	kunmap(s->machine, page);
+	assert_string_equal(fault_of(s), "none");
+	kunmap(s->machine, page);
+	assert_string_equal(fault_of(s), "wrong");
+}
+
+static void used_after_kunmap(struct scene *s)
+{
+	struct page *page = fresh_page(s);
+
+	kmap(s->machine, page);
+	*kmap_token(s->machine, page, 0) = 7;
+	kunmap(s->machine, page);
+	assert_int_equal(page->token[0], 7);
+	assert_string_equal(fault_of(s), "none");
+	*kmap_token(s->machine, page, 0) = 8;
+	assert_string_equal(fault_of(s), "unmapped");
+}
+
+static void kmap_under_a_slot(struct scene *s)
+{
+	struct page *page = fresh_page(s);
+
+	kmap_atomic(s->machine, page, KM_USER0);
+	kmap(s->machine, page);
+	assert_string_equal(fault_of(s), "sleeps");
+}
+
+static void kept_after_the_op(struct scene *s)
+{
+	kmap(s->machine, fresh_page(s));
+	assert_string_equal(fault_of(s), "none");
+	kmap_judge(s->machine);
+	assert_string_equal(fault_of(s), "left");
+}
+
+static void all_are_in_use(struct scene *s)
+{
+	for (uint32_t i = 0; i < LAST_PKMAP_TINY; i++)
+		kmap(s->machine, fresh_page(s));
+	assert_string_equal(fault_of(s), "none");
+	kmap(s->machine, fresh_page(s));
+	assert_string_equal(fault_of(s), "full");
+}
+
+static void touch_through_pool(struct scene *s, struct page *page)
+{
+	kmap(s->machine, page);
+	*kmap_token(s->machine, page, 0) = page->pfn;
+	kunmap(s->machine, page);
+}
+
+/* The third page gets the entry of the first, and the processor writes to the first. */
+static void nobody_flushes(struct scene *s)
+{
+	struct page *page[LAST_PKMAP_TINY + 1];
+
+	for (uint32_t i = 0; i <= LAST_PKMAP_TINY; i++)
+		page[i] = fresh_page(s);
+	touch_through_pool(s, page[0]);
+	s->machine->pkmap.lose_flush = true;
+	for (uint32_t i = 1; i < LAST_PKMAP_TINY; i++)
+		touch_through_pool(s, page[i]);
+	assert_string_equal(fault_of(s), "none");
+	touch_through_pool(s, page[LAST_PKMAP_TINY]);
+	assert_string_equal(fault_of(s), "stale");
+	assert_int_equal(page[LAST_PKMAP_TINY]->token[0], 0);
+}
+
 /* A scene that leaves the machine with a fault. */
 static void by_hand(void (*play)(struct scene *s), const char *config)
 {
@@ -147,6 +231,12 @@ static void each_fault_is_seen(void **state)
 	by_hand(written_unmapped, "1g");
 	by_hand(cleared_unmapped, "1g");
 	by_hand(no_slots_for_lowmem_tables, "1g-lowpte");
+	by_hand(kunmap_without_kmap, "1g");
+	by_hand(used_after_kunmap, "tiny");
+	by_hand(kmap_under_a_slot, "tiny");
+	by_hand(kept_after_the_op, "tiny");
+	by_hand(all_are_in_use, "tiny-counters");
+	by_hand(nobody_flushes, "tiny-counters");
 }
 
 /* ---- in ops ---------------------------------------------------------------------------------- */
@@ -157,24 +247,34 @@ static void each_fault_is_seen(void **state)
 static const struct {
 	const char *before[6];
 	const char *op;
+	uint32_t nth; /* which one is forgotten */
 } users[] = {
-	{{"mmap p0 w0 4 rw anon|fixed"}, "write p0 w0"},
-	{{"mmap p0 w0 4 rw anon|fixed"}, "read p0 w0"},
-	{{ANON, "p1 = fork p0"}, "write p0 w0"},
-	{{ANON}, "munmap p0 w0 2"},
-	{{ANON}, "mprotect p0 w0 2 r"},
-	{{ANON}, "mremap p0 w0 1 1 maymove|fixed w9"},
-	{{ANON}, "p1 = fork p0"},
-	{{ANON}, "swapout p0 w0"},
-	{{ANON, "swapout p0 w0"}, "read p0 w0"},
-	{{ANON}, "age p0 w0"},
-	{{ANON}, "madvise p0 w0 2 pageout"},
-	{{"mmap p0 w0 4 rw shared|fixed f0 0", "write p0 w0"}, "msync p0 w0 1 async"},
-	{{"mmap p0 w0 4 rw shared|fixed f0 0", "write p0 w0"}, "mkclean f0"},
-	{{"mmap p0 w0 4 rw shared|fixed f0 0", "write p0 w0"}, "truncate f0 0"},
-	{{"mmap p0 w0 4 rw shared|fixed f0 0"}, "remap_file_pages p0 w0 1 2 -"},
-	{{NULL}, "fread f0 0"},
-	{{NULL}, "fwrite f0 0"},
+	{{"mmap p0 w0 4 rw anon|fixed"}, "write p0 w0", 1},
+	{{"mmap p0 w0 4 rw anon|fixed"}, "read p0 w0", 1},
+	{{ANON, "p1 = fork p0"}, "write p0 w0", 1},
+	{{ANON}, "munmap p0 w0 2", 1},
+	{{ANON}, "mprotect p0 w0 2 r", 1},
+	{{ANON}, "mremap p0 w0 1 1 maymove|fixed w9", 1},
+	{{ANON}, "p1 = fork p0", 1},
+	{{ANON}, "swapout p0 w0", 1},
+	{{ANON, "swapout p0 w0"}, "read p0 w0", 1},
+	{{ANON}, "age p0 w0", 1},
+	{{ANON}, "madvise p0 w0 2 pageout", 1},
+	{{"mmap p0 w0 4 rw shared|fixed f0 0", "write p0 w0"}, "msync p0 w0 1 async", 1},
+	{{"mmap p0 w0 4 rw shared|fixed f0 0", "write p0 w0"}, "mkclean f0", 1},
+	{{"mmap p0 w0 4 rw shared|fixed f0 0", "write p0 w0"}, "truncate f0 0", 1},
+	{{"mmap p0 w0 4 rw shared|fixed f0 0"}, "remap_file_pages p0 w0 1 2 -", 1},
+	{{NULL}, "fread f0 0", 1},
+	{{NULL}, "fwrite f0 0", 1},
+	/* The first is the slot in which what is read in arrives, then comes the one in vain. */
+	{{NULL}, "fread f0 0", 3},
+	{{NULL}, "fwrite f0 0", 3},
+	{{"fread f0 0"}, "fwrite f0 0", 2},
+	{{"fwrite f0 0"}, "writeback f0", 1},
+	{{ANON}, "migrate p0 w0", 1},
+	/* Entries are looked at twice before the write. */
+	{{ANON}, "poke p0 w0", 1},
+	{{ANON}, "poke p0 w0", 3},
 };
 
 static void forget_one(const struct rmap_ops *rmap, size_t i)
@@ -189,7 +289,7 @@ static void forget_one(const struct rmap_ops *rmap, size_t i)
 	trace_init(&trace, machine_config(scene.machine));
 	snprintf(text, sizeof(text), "rmapfuzz trace 1\n%s\n", users[i].op);
 	assert_int_equal(trace_parse(&trace, text, strlen(text), error, sizeof(error)), 0);
-	scene.machine->kmaps.lose_unmap = 1;
+	scene.machine->kmaps.lose_unmap = users[i].nth;
 	machine_apply(scene.machine, &trace.ops[0], &result);
 	if (!machine_kmap_fault(scene.machine))
 		fail_msg("%s: %s forgets a kunmap, and nobody sees it", rmap->name, users[i].op);
@@ -230,6 +330,120 @@ static void highpte_maps_tables(void **state)
 	assert_int_equal(kmaps_of_mprotect("1g-lowpte"), 0);
 }
 
+/* ---- the pool ------------------------------------------------------------------------------ */
+
+static struct scene pool_scene(const char *config)
+{
+	struct machine_config parsed;
+	struct scene scene = {0};
+	char error[128];
+
+	assert_int_equal(machine_config_parse(&parsed, config, error, sizeof(error)), 0);
+	scene.machine = machine_create(&parsed, rmap_find("anon_vma"));
+	return scene;
+}
+
+static void users_share_an_entry(void **state)
+{
+	struct scene s = pool_scene("tiny");
+	struct page *page = fresh_page(&s), *other = fresh_page(&s);
+	const struct pkmap_entry *entry;
+
+	kmap(s.machine, page);
+	entry = &s.machine->pkmap.entry[page->pkmap - 1];
+	assert_int_equal(entry->count, 2);
+	kmap(s.machine, page);
+	assert_int_equal(entry->count, 3);
+	kmap(s.machine, other);
+	assert_int_not_equal(page->pkmap, other->pkmap);
+	kunmap(s.machine, page);
+	kunmap(s.machine, page);
+	kunmap(s.machine, other);
+	assert_int_equal(entry->count, 1);
+	assert_int_equal(s.machine->pkmap.users, 0);
+	page_put(s.machine, other);
+	page_put(s.machine, page);
+	/* Freed, and another's: it has its address still. */
+	assert_ptr_equal(fresh_page(&s), page);
+	assert_ptr_equal(entry->page, page);
+	kmap(s.machine, page);
+	assert_int_equal(entry->count, 2);
+	assert_string_equal(fault_of(&s), "none");
+	machine_destroy(s.machine);
+}
+
+/* Every third new page begins a round; a page that is in use is spared. */
+static void rounds_begin_with_a_flush(void **state)
+{
+	struct scene s = pool_scene("tiny-counters");
+	struct page *kept = fresh_page(&s), *page[6];
+	struct machine_stats stats;
+
+	kmap(s.machine, kept);
+	for (uint32_t i = 0; i < 6; i++) {
+		page[i] = fresh_page(&s);
+		touch_through_pool(&s, page[i]);
+		assert_int_equal(page[i]->token[0], page[i]->pfn);
+	}
+	assert_int_not_equal(kept->pkmap, 0);
+	assert_int_equal(page[0]->pkmap, 0);
+	assert_int_not_equal(page[5]->pkmap, 0);
+	kunmap(s.machine, kept);
+	machine_stats(s.machine, &stats);
+	assert_int_equal(stats.pkmaps, 7);
+	assert_int_equal(stats.pkmap_flushes, 3);
+	assert_string_equal(fault_of(&s), "none");
+	machine_destroy(s.machine);
+}
+
+/* A recount sees what is wrong with the pool itself. */
+static void recount_judges_the_pool(void **state)
+{
+	struct scene s = pool_scene("tiny");
+	struct page *page;
+	char buf[192];
+
+	run(&s, "fwrite f0 0");
+	page = file_find_page(s.machine, s.machine->files[0], 0);
+	assert_int_not_equal(page->pkmap, 0);
+	s.machine->pkmap.entry[page->pkmap - 1].seen[1] = s.machine->zero_page;
+	assert_non_null(strstr(machine_recount(s.machine, buf, sizeof(buf)), "TLBs disagree"));
+	s.machine->pkmap.entry[page->pkmap - 1].seen[1] = NULL;
+	assert_null(machine_recount(s.machine, buf, sizeof(buf)));
+	s.machine->pkmap.users++;
+	assert_non_null(strstr(machine_recount(s.machine, buf, sizeof(buf)), "1 users"));
+	s.machine->pkmap.users--;
+	machine_destroy(s.machine);
+}
+
+/* Two have the page mapped at a time: the writer, and inside of it the debugger. */
+static void nested_ops_share_an_entry(void **state)
+{
+	const char *text = "rmapfuzz trace 1\nmmap p0 w0 1 rw shared|fixed f0 0\nread p0 w0\n"
+			   "fwrite f0 0\n@kmap.held poke p0 w0\n";
+	struct scene s = pool_scene("tiny");
+	struct op_outcome outcomes[2];
+	struct trace trace = {0};
+	char error[128];
+
+	trace_init(&trace, machine_config(s.machine));
+	assert_int_equal(trace_parse(&trace, text, strlen(text), error, sizeof(error)), 0);
+	machine_apply(s.machine, &trace.ops[0], &s.last);
+	machine_apply(s.machine, &trace.ops[1], &s.last);
+	machine_apply_group(s.machine, &trace.ops[2], 2, outcomes);
+	assert_int_equal(outcomes[1].order, 1);
+	assert_string_equal(fault_of(&s), "none");
+	assert_int_equal(s.machine->pkmap.kmaps, 2);
+	assert_int_equal(s.machine->pkmap.touched, 2); /* the first is number 1 */
+	assert_int_equal(s.machine->pkmap.entry[1].count, 1);
+	/* One that does not give it back is found out, whoever else has it. */
+	s.machine->kmaps.lose_unmap = 5; /* after the one in vain, and three of entries */
+	machine_apply_group(s.machine, &trace.ops[2], 2, outcomes);
+	assert_string_equal(fault_of(&s), "left");
+	trace_release(&trace);
+	machine_destroy(s.machine);
+}
+
 /* ---- the finding -------------------------------------------------------------------------------
  */
 
@@ -262,6 +476,10 @@ int main(void)
 		cmocka_unit_test(each_fault_is_seen),
 		cmocka_unit_test(a_forgotten_one_is_seen),
 		cmocka_unit_test(highpte_maps_tables),
+		cmocka_unit_test(users_share_an_entry),
+		cmocka_unit_test(rounds_begin_with_a_flush),
+		cmocka_unit_test(recount_judges_the_pool),
+		cmocka_unit_test(nested_ops_share_an_entry),
 		cmocka_unit_test(it_is_a_finding),
 	};
 

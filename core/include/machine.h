@@ -98,10 +98,19 @@ int tlb_fault_print(const struct tlb_fault *fault, char *buf, size_t size);
 /* ---- temporary kernel mappings ------------------------------------------------------- */
 
 /* What went wrong with one: see core/kmap.h. */
-enum kmap_fault_kind { KMAP_FINE, KMAP_TWICE, KMAP_WRONG, KMAP_SLEEPS, KMAP_LEFT, KMAP_UNMAPPED };
+enum kmap_fault_kind {
+	KMAP_FINE,
+	KMAP_TWICE,
+	KMAP_WRONG,
+	KMAP_SLEEPS,
+	KMAP_LEFT,
+	KMAP_UNMAPPED,
+	KMAP_FULL,
+	KMAP_STALE
+};
 struct kmap_fault {
 	enum kmap_fault_kind kind;
-	const char *slot; /* its name */
+	const char *slot; /* its name, or "the pool" */
 	uint32_t pfn;     /* of the page */
 };
 /* The first one since boot, or NULL; its kind in a word, and a sentence on it. */
@@ -224,7 +233,9 @@ struct machine_stats {
 	uint64_t early_copies; /* pages copied because the design asked for it (RMAP_UNSHARE) */
 	struct rmap_counters rmap;
 	struct tlb_counters tlb;
-	uint64_t kmaps; /* atomic ones, the reverse map's and all others */
+	uint64_t kmaps;         /* atomic ones, the reverse map's and all others */
+	uint64_t pkmaps;        /* the others */
+	uint64_t pkmap_flushes; /* of all TLBs, each time their pool was gone through */
 };
 void machine_stats(const struct machine *machine, struct machine_stats *stats);
 

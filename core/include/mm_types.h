@@ -76,6 +76,7 @@ struct page {
 	swp_entry_t swap;              /* of its first sub-page, while PG_SWAPCACHE */
 	uint8_t zone;                  /* enum zone_id */
 	uint16_t tlb_users;            /* TLB entries that name one of its frames (tlb.h) */
+	uint16_t pkmap;                /* 1 + the kmap entry that is its (kmap.h); 0: none */
 	uint32_t census;               /* first entry of the census list, 0 = none (pagetable.c) */
 	uint32_t seen;                 /* recount.c's own */
 	union {
