@@ -187,7 +187,8 @@ static bool walks_lists(const struct aim *aim, uint32_t vpn, const struct addres
 static bool two_faults_meet(const struct machine *machine, const struct op *op)
 {
 	const uint32_t points = 1u << POINT_FAULT_AFTER_LOOKUP | 1u << POINT_FAULT_AFTER_ALLOC |
-				1u << POINT_COW_AFTER_COPY | 1u << POINT_SWAPIN_WAIT;
+				1u << POINT_COW_AFTER_COPY | 1u << POINT_SWAPIN_WAIT |
+				1u << POINT_STACK_GROW;
 
 	return needs[machine->op->code] == NEED_FAULT && (points >> op->point & 1);
 }

@@ -98,11 +98,19 @@ static int map_page(const struct fault *f, struct page *page, uint32_t prot, str
 	if (old) {
 		pte_t half = pte_mk(page->pfn + f->sub, 0) >> 32;
 		bool torn = MUTANT_IF(f->machine, PAE_01, f->entry >> 32 != half);
+		/* The entry's reference, and the copier's. */
+		bool early =
+			MUTANT_IF(f->machine, COW_04, f->machine->waiting && old->mapcount == 1);
 		uint32_t *high = &f->pte.table->entry[f->pte.slot].high;
 
 		if (torn)
 			*high = (uint32_t)half;
-		preempt(f->machine, COW_BETWEEN, .ptl = f->vma->mm, .page = page, .page2 = old);
+		if (early)
+			old->count -= 2;
+		preempt(f->machine, COW_BETWEEN, .ptl = f->vma->mm, .page = page,
+			.page2 = early ? NULL : old);
+		if (early)
+			old->count += 2;
 		if (torn)
 			*high = (uint32_t)(f->entry >> 32);
 	}
@@ -126,6 +134,8 @@ static uint32_t fault_prot(const struct fault *f)
 {
 	uint32_t prot = prot_of_flags(f->vma->flags);
 
+	if (MUTANT_IF(f->machine, COW_15, f->write && !(f->vma->flags & VM_WRITE)))
+		return prot | PTE_D | PTE_RW;
 	return f->write ? maybe_mkwrite(f->vma, prot) : prot;
 }
 
@@ -481,7 +491,8 @@ static int expand_stack(struct machine *machine, struct vma *vma, uint32_t vpn)
 	if (err)
 		return err;
 	/* Another thread may have made it grow as far, or further. */
-	if (preempt(machine, STACK_GROW) && vma->start <= vpn)
+	if (preempt(machine, STACK_GROW) && vma->start <= vpn &&
+	    !MUTANT_IF(machine, VMA_21, vma->start < vpn))
 		return 0;
 	grow = vma->start - vpn;
 	vma_set_bounds(machine, vma, vpn, vma->end, vma->pgoff - grow);

@@ -298,7 +298,8 @@ void file_readahead(struct machine *machine, struct address_space *file, uint32_
 		struct page *page;
 
 		--*budget;
-		if (grab_page(machine, file, first, &page))
+		if (grab_page(machine, file, first, &page) ||
+		    still_inside(machine, page, first, RES_BUS))
 			return;
 		page_put(machine, page);
 	}

@@ -198,7 +198,7 @@ static int move_vma(struct machine *machine, struct vma *vma, const struct reque
 	new->pgoff = place.pgoff;
 	truncate_rescan(new, vma);
 	preempt(machine, MREMAP_BEFORE_LINK);
-	late = !merged && MUTANT_IF(machine, MRE_08, machine->waiting || machine->op->reclaim_nth);
+	late = !merged && MUTANT_ON(machine, MRE_08);
 	if (!merged && !late)
 		vma_insert(machine, new, NULL);
 	vma_account(machine, mm, flags, (int32_t)request->new_len);

@@ -26,3 +26,15 @@ bool mutant_differs(struct mutant_state *state, bool differs)
 	state->triggered += differs;
 	return differs;
 }
+
+bool mutant_outside_areas(struct machine *machine, const struct page *page)
+{
+	struct ptep p = {NULL, 0};
+	bool more = census_first(machine, page, &p);
+
+	for (; more; more = census_next(machine, &p)) {
+		if (!vma_at(machine, p.table->mm, ptep_vpn(p)))
+			return true;
+	}
+	return false;
+}

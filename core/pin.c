@@ -35,6 +35,13 @@ static bool may_pin(const struct vma *vma, uint32_t flags)
 	return vma->flags & (flags & OP_PIN_FORCE ? VM_MAYREAD : VM_READ);
 }
 
+/* ENTRY, which maps PAGE, is good enough for a write. BROKEN: a forced write has copied the page.
+ */
+static bool may_write(pte_t entry, const struct page *page, bool broken)
+{
+	return pte_write(entry) || (broken && pte_dirty(entry) && (page->flags & PG_ANON));
+}
+
 /* The page at VPN, if its entry is good enough. BROKEN: a forced write has copied it. */
 static struct page *follow_page(struct machine *machine, struct mm *mm, uint32_t vpn, bool write,
 				bool broken)
@@ -49,7 +56,10 @@ static struct page *follow_page(struct machine *machine, struct mm *mm, uint32_t
 	if (!pte_present(entry))
 		return NULL;
 	page = pfn_to_page(machine, pte_pfn(entry));
-	if (write && !pte_write(entry) && !(broken && pte_dirty(entry) && (page->flags & PG_ANON)))
+	if (write && !may_write(entry, page, broken) &&
+	    !MUTANT_IF(machine, COW_19,
+		       !(find_vma(mm, vpn)->flags & VM_WRITE) &&
+			       (page->flags & (PG_DIRTY | PG_ANON)) == PG_DIRTY))
 		return NULL;
 	if (page->flags & PG_RESERVED)
 		return page;
@@ -67,14 +77,23 @@ static int get_user_page(struct machine *machine, struct mm *mm, uint32_t vpn, u
 
 	for (uint32_t i = 0; i < FOLLOW_TRIES; i++) {
 		struct vma *vma = find_vma(mm, vpn);
+		bool read = (broken && MUTANT_ON(machine, COW_01)) ||
+			    (write && i && MUTANT_ON(machine, COW_02));
 		int err;
 
 		if (!vma || vma->start > vpn || !may_pin(vma, flags))
 			return -EFAULT;
-		*page = follow_page(machine, mm, vpn, write, broken);
-		if (*page)
+		*page = follow_page(machine, mm, vpn, write && !read, broken);
+		if (*page) {
+			(void)MUTANT_IF(
+				machine, COW_01,
+				read && !may_write(ptep_peek(pte_lookup(mm, vpn)), *page, broken));
+			(void)MUTANT_IF(
+				machine, COW_02,
+				read && !may_write(ptep_peek(pte_lookup(mm, vpn)), *page, broken));
 			return 0;
-		err = handle_mm_fault(machine, vma, vpn, write);
+		}
+		err = handle_mm_fault(machine, vma, vpn, write && !read);
 		if (err)
 			return err == RES_BUS ? -EFAULT : err;
 		broken = write && !(vma->flags & VM_WRITE);

@@ -114,7 +114,8 @@ uint32_t page_referenced(struct machine *machine, struct page *page)
 static bool refuses_2_6_6(struct machine *machine, struct page *page, struct vma *vma,
 			  struct ptep pte)
 {
-	return !vma || (vma->flags & VM_LOCKED) || ((page->flags & PG_SWAPCACHE) && page->pins);
+	return !vma || (vma->flags & VM_LOCKED) ||
+	       ((page->flags & PG_SWAPCACHE) && page->pins && !MUTANT_IF(machine, COW_03, true));
 }
 
 /*
@@ -133,7 +134,8 @@ static bool refuses_2_6_7(struct machine *machine, struct page *page, struct vma
 		clear_flush_young(machine, vma->mm, ptep_vpn(pte), pte);
 		return true;
 	}
-	return (page->flags & PG_SWAPCACHE) && page->count != page->mapcount + 2;
+	return (page->flags & PG_SWAPCACHE) && page->count != page->mapcount + 2 &&
+	       !MUTANT_IF(machine, COW_03, page->pins);
 }
 
 typedef bool refuse_fn(struct machine *machine, struct page *page, struct vma *vma,

@@ -231,6 +231,7 @@ void page_walk(struct machine *machine, struct page *page, enum walk_reason why,
 
 	if (page_trylock_fails(machine, page))
 		return;
+	(void)MUTANT_IF(machine, MRE_08, mutant_outside_areas(machine, page));
 	machine->left_to_clusters = false;
 	log_census(machine, page, why);
 	machine->rmap->walk(machine, page, visit_one, &walk);

@@ -378,7 +378,8 @@ void swap_write_page(struct machine *machine, struct page *page)
 /* Nobody but the cache and OURS, who are asking, have to do with PAGE. */
 static bool exclusive_swap_page(struct machine *machine, struct page *page, uint32_t ours)
 {
-	return page->count == ours + 1 &&
+	return (page->count == ours + 1 ||
+		MUTANT_IF(machine, COW_06, page->pins && page->count == ours + 1 + page->pins)) &&
 	       (swap_slot(machine, page->swap)->map == 1 || MUTANT_IF(machine, SEED_08, true));
 }
 
@@ -392,7 +393,8 @@ bool can_share_swap_page(struct machine *machine, struct page *page, uint32_t ou
 		return false;
 	if (page->flags & PG_SWAPCACHE)
 		return exclusive_swap_page(machine, page, ours);
-	return page->count == ours;
+	return page->count == ours ||
+	       MUTANT_IF(machine, COW_06, page->pins && page->count == ours + page->pins);
 }
 
 bool remove_exclusive_swap_page(struct machine *machine, struct page *page, uint32_t ours)

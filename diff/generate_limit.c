@@ -123,6 +123,21 @@ void sparse(struct generator *g, struct focus *focus)
 	focus_on(focus, &ground, spots[below(g, 4)]);
 }
 
+/* Two threads want the stack that begins at page FIRST of GROUND to grow at the same time. */
+static void both_grow(struct generator *g, const struct ground *ground, uint32_t first)
+{
+	uint32_t thread = say_slot(g, 1u << ground->proc), from;
+
+	if (thread == PROC_NONE)
+		return;
+	say(g, OP_clone_vm, ground->proc, thread);
+	say(g, below(g, 4) ? OP_write : OP_read, ground->proc,
+	    ground->at + below(g, first) * PAGE_SIZE);
+	from = g->script.nr;
+	say(g, below(g, 4) ? OP_write : OP_read, thread, ground->at + below(g, first) * PAGE_SIZE);
+	all_at(g, from, POINT_STACK_GROW);
+}
+
 void stack(struct generator *g, struct focus *focus)
 {
 	uint32_t n = small(g, 1, 3), top = g->window, first = top - n, deep = 1 + below(g, first);
@@ -139,6 +154,8 @@ void stack(struct generator *g, struct focus *focus)
 		say(g, OP_mprotect, ground.proc, ground.at + (first + 1) * PAGE_SIZE, 1,
 		    OP_PROT_READ);
 	may_fork(g, focus, &ground, 64, first);
+	if (g->nesting && below(g, 2))
+		both_grow(g, &ground, first);
 	say(g, OP_write, ground.proc, ground.at + (first - deep) * PAGE_SIZE);
 	if (below(g, 2))
 		say(g, OP_write, ground.proc, ground.at + (first - below(g, deep)) * PAGE_SIZE);

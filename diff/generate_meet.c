@@ -90,7 +90,7 @@ static uint32_t some_pages(struct generator *g)
 /* What S has moves away, at or after the page, and S has the page elsewhere from now on. */
 static void move_away(struct generator *g, struct sharer *s)
 {
-	uint32_t n = some_pages(g), to = below(g, 4) ? window_addr(g) : s->at + TABLE;
+	uint32_t n = 1 + below(g, 4), to = below(g, 4) ? window_addr(g) : s->at + TABLE;
 
 	if (to - s->at < n * PAGE_SIZE || s->at - to < n * PAGE_SIZE)
 		to = s->at + TABLE;
@@ -123,6 +123,8 @@ static void act(struct generator *g, const struct focus *focus, struct sharer *s
 		break;
 	case OP_truncate:
 		say(g, code, focus->file, below(g, 2) ? focus->pgoff : below(g, focus->pgoff + 1));
+		if (below(g, 3) == 0) /* what is there then is another page */
+			say(g, code, focus->file, focus->pgoff + 1 + below(g, 4));
 		break;
 	case OP_remap_file_pages: /* another one, or none yet */
 		say(g, code, s->proc, s->at, 1, below(g, focus->size),
@@ -202,6 +204,9 @@ static const struct occasion occasions[] = {
 	{OP_swapout, OP_munmap, POINT_NONE, ANYTHING},
 	{OP_write, OP_mremap, POINT_MREMAP_PER_PTE, ANYTHING},
 	{OP_read, OP_mremap, POINT_MREMAP_PER_PTE, ANYTHING},
+	{OP_read, OP_mremap, POINT_MREMAP_PER_PTE, SHARED_MAP},
+	{OP_read, OP_poke, POINT_GUP_BETWEEN, A_FILE},
+	{OP_fork, OP_poke, POINT_GUP_BETWEEN, ANYTHING},
 	{OP_write, OP_mremap, POINT_NONE, ANYTHING},
 	{OP_write, OP_fork, POINT_NONE, ANYTHING},
 	{OP_read, OP_reclaim, POINT_RECLAIM_ISOLATED, ANYTHING},
@@ -213,7 +218,7 @@ static const struct occasion occasions[] = {
 /* ---- who comes, and what they do --------------------------------------------------------------
  */
 
-static const uint8_t uses[] = {OP_read, OP_write, OP_write, OP_write};
+static const uint8_t uses[] = {OP_read, OP_read, OP_write, OP_write, OP_write, OP_write, OP_fork};
 static const uint8_t leaves[] = {OP_exit,   OP_exit,  OP_madvise, OP_madvise,
 				 OP_munmap, OP_write, OP_truncate};
 static const uint8_t takes[] = {OP_swapout, OP_swapout, OP_swapout, OP_evict};
@@ -267,13 +272,11 @@ static void life(struct generator *g, struct focus *focus, uint32_t proc)
 	}
 }
 
-/* All that has been said from op FROM on is done at POINT of the one before; what is too much for
- * that, after it. */
-static void all_at(struct generator *g, uint32_t from, enum point point)
+void all_at(struct generator *g, uint32_t from, enum point point)
 {
-	uint16_t nth = (uint16_t)(below(g, 2) ? 1 : 1 + below(g, 4));
+	uint16_t nth = (uint16_t)(1 + below(g, 4));
 
-	if (!point_is_repeated(point) && below(g, 8))
+	if (!point_is_repeated(point) ? below(g, 8) : !below(g, 3))
 		nth = 1;
 	for (uint32_t i = from; i < g->script.nr && i < from + GROUP_MAX - 1; i++) {
 		g->script.op[i].point = (uint16_t)point;

@@ -107,6 +107,9 @@ void throw_op(struct generator *g, struct op *op);
 
 /* An op for somebody else to do while HOST is under way. False: HOST passes no point. */
 bool make_nested(struct generator *g, const struct op *host, struct op *op);
+/* All that has been said from op FROM on is done at POINT of the one before; what is too much for
+ * that, after it. */
+void all_at(struct generator *g, uint32_t from, enum point point);
 /* Those who have the page, and some more, do things to it at once. */
 struct focus;
 void meeting(struct generator *g, struct focus *focus);

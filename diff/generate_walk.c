@@ -323,6 +323,27 @@ static void hold(struct generator *g, struct focus *focus, struct sharer *s, enu
 		say(g, OP_munlock, s->proc, s->at, 1);
 }
 
+/* A device has the page, too, and goes on having it. */
+static void lend(struct generator *g, struct focus *focus, struct sharer *s, enum op_code code)
+{
+	uint32_t pin = below(g, PINS_MAX), write = below(g, 4) ? OP_PIN_WRITE : 0;
+	static const uint8_t codes[] = {OP_read,    OP_write, OP_write,  OP_evict,
+					OP_swapout, OP_fork,  OP_migrate};
+
+	if (g->now.pins >> pin & 1)
+		say(g, OP_unpin, pin);
+	say(g, OP_pin, s->proc, pin, s->at, 1, write);
+	for (uint32_t i = below(g, 4); i--;) {
+		struct sharer *who = &focus->sharer[below(g, focus->nr)];
+		enum op_code does = (enum op_code)codes[below(g, sizeof(codes))];
+
+		(does == OP_fork ? share : look)(g, focus, who, does);
+	}
+	say(g, write && below(g, 2) ? OP_pinwrite : OP_pinread, pin, 0);
+	if (below(g, 4))
+		look(g, focus, s, OP_read);
+}
+
 /* The page is shown elsewhere, or another one here. */
 static void show(struct generator *g, struct focus *focus, struct sharer *s, enum op_code code)
 {
@@ -346,6 +367,8 @@ static const struct step steps[] = {
 	{look, OP_read, 12, ANYTHING, COMES},
 	{look, OP_write, 16, ANYTHING, COMES | GOES},
 	{look, OP_age, 3, ANYTHING, COMES},
+	{look, OP_poke, 3, ANYTHING, COMES | GOES},
+	{lend, OP_pin, 3, ANYTHING, COMES},
 	{share, OP_fork, 8, ANYTHING, COMES},
 	{thread, OP_clone_vm, 1, ANYTHING, COMES},
 	{map_again, OP_mmap, 8, A_FILE, COMES},

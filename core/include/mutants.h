@@ -64,6 +64,10 @@ bool mutant_on(struct mutant_state *state, enum mutant id);
 /* DIFFERS, counted. */
 bool mutant_differs(struct mutant_state *state, bool differs);
 
+/* For canaries: PAGE is mapped where there is no area. */
+struct page;
+bool mutant_outside_areas(struct machine *machine, const struct page *page);
+
 #else
 
 #define MUTANTS_BUILT false

@@ -202,6 +202,8 @@ static uint32_t levels_below(const struct vma *vma)
 	return 1 + (left > right ? left : right);
 }
 
+static const char *prio_check(const struct address_space *file);
+
 /* Enter VMA, or return the area in the tree that shows the same. */
 static struct vma *tree_insert(struct address_space *file, struct vma *vma)
 {
@@ -212,10 +214,9 @@ static struct vma *tree_insert(struct address_space *file, struct vma *vma)
 
 	if (!root->top)
 		root->bits = bits_for(key.last);
-	while (root->bits < bits_for(key.last)) {
-		(void)MUTANT_IF_AT(file, PRI_01, levels_below(root->top) > root->bits);
+	while (root->bits < bits_for(key.last))
 		tree_grow(root);
-	}
+	(void)MUTANT_IF_AT(file, PRI_01, prio_check(file));
 	at = root->top;
 	for (uint32_t level = 0; at; level++) {
 		if (same_key(key_of(at), key))
