@@ -1,12 +1,18 @@
 /*
- * mlock, munlock, mlockall, munlockall: areas whose pages stay.
+ * mlock, munlock, mlockall, mlockall_future, munlockall: areas whose pages stay.
  *
  *     mlock p0 w2 3        |aaaaaaaa|   ->   |aa|LLL|aaa|      VM_LOCKED splits areas,
  *     munlock p0 w2 3                   ->   |aa|aaa|aaa|      and 2.6.7 does not join them again
  *
  * VM_LOCKED belongs to an area and not to a page: try_to_unmap asks each area that it is shown
  * (reclaim.c), so one locked mapping keeps a page that ten others share. Limits and privileges
- * (RLIMIT_MEMLOCK, CAP_IPC_LOCK) are not modelled; mlockall is MCL_CURRENT.
+ * (RLIMIT_MEMLOCK, CAP_IPC_LOCK) are not modelled.
+ *
+ * mlockall is MCL_CURRENT, mlockall_future MCL_FUTURE; both at once are the one and then the other,
+ * for each call says anew what becomes of new areas, as in Linux. 2.6 before 2.6.10 also unlocked
+ * everything for MCL_FUTURE alone, which was a mistake. New areas are those of mmap and of brk; a
+ * stack and what mremap extends grow as they are, locked or not. Pages that cannot be had are no
+ * error. A child starts without, as does a program.
  *
  * Flags come first, for the whole range, and pages after. 2.6 did both area by area; the order
  * here is that of 2.6.39 and later. They differ only in what is locked after an error, which
@@ -129,6 +135,7 @@ static int make_area_present(struct machine *machine, struct vma *vma)
 
 int op_mlockall(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
+	mm->def_flags = 0;
 	change_all(machine, mm, true);
 	for (struct vma *vma = mm->first; vma; vma = vma->next) {
 		if (make_area_present(machine, vma) == -ENOMEM)
@@ -137,9 +144,17 @@ int op_mlockall(struct machine *machine, struct mm *mm, const struct op *op, str
 	return 0;
 }
 
+int op_mlockall_future(struct machine *machine, struct mm *mm, const struct op *op,
+		       struct result *result)
+{
+	mm->def_flags = VM_LOCKED;
+	return 0;
+}
+
 int op_munlockall(struct machine *machine, struct mm *mm, const struct op *op,
 		  struct result *result)
 {
+	mm->def_flags = 0;
 	change_all(machine, mm, false);
 	return 0;
 }

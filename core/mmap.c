@@ -286,7 +286,7 @@ static int64_t mmap_place(struct machine *machine, struct mm *mm, uint32_t addr,
 int op_mmap(struct machine *machine, struct mm *mm, const struct op *op, struct result *result)
 {
 	uint32_t addr = op->args[2], len = op->args[3], flags = op->args[5], pgoff = op->args[7];
-	uint32_t vm_flags = vm_flags_of(op->args[4], flags);
+	uint32_t vm_flags = vm_flags_of(op->args[4], flags) | mm->def_flags;
 	struct address_space *file = NULL;
 	int64_t vpn;
 	int err;
@@ -322,7 +322,7 @@ int op_mmap(struct machine *machine, struct mm *mm, const struct op *op, struct 
 	if (err)
 		return err;
 	result->value = (uint32_t)vpn * PAGE_SIZE;
-	if (flags & (OP_MAP_LOCKED | OP_MAP_POPULATE))
+	if ((vm_flags & VM_LOCKED) || (flags & OP_MAP_POPULATE))
 		err = make_present(machine, mm, (uint32_t)vpn, (uint32_t)vpn + len);
 	return MUTANT_IF(machine, MLK_02, err) ? err : 0;
 }
@@ -346,11 +346,13 @@ int op_brk(struct machine *machine, struct mm *mm, const struct op *op, struct r
 		vma = find_vma(mm, mm->brk);
 		if (vma && vma->start <= want)
 			return -ENOMEM;
-		err = map_region(machine, mm, mm->brk, want - mm->brk, vm_flags_of(OP_PROT_MASK, 0),
-				 NULL, mm->brk);
+		err = map_region(machine, mm, mm->brk, want - mm->brk,
+				 vm_flags_of(OP_PROT_MASK, 0) | mm->def_flags, NULL, mm->brk);
 	}
 	if (err)
 		return -ENOMEM;
+	if (mm->def_flags & VM_LOCKED && want > mm->brk)
+		(void)make_present(machine, mm, mm->brk, want);
 	mm->brk = want;
 	result->value = want * PAGE_SIZE;
 	return 0;

@@ -270,7 +270,7 @@ static void add_mm(struct machine_state *state, const struct mm *mm)
 	machine_state_word(state, (uint64_t)mm->nr_ptes << 32 | mm->rss);
 	machine_state_word(state, (uint64_t)mm->total_vm << 32 | mm->locked_vm);
 	machine_state_word(state, (uint64_t)mm->start_brk << 32 | mm->brk);
-	machine_state_word(state, mm->free_area_cache);
+	machine_state_word(state, (uint64_t)mm->def_flags << 32 | mm->free_area_cache);
 	add_rmap_word(state, (uintptr_t)mm->rmap);
 	for (const struct vma *vma = mm->first; vma; vma = vma->next)
 		add_area(state, vma);

@@ -16,16 +16,25 @@
 
 #define WEIGHT_DEFAULT 8
 static const uint8_t weights[NR_OPS] = {
-	[OP_fork] = 8,     [OP_exit] = 4,       [OP_exec] = 1,     [OP_mmap] = 14,
-	[OP_munmap] = 4,   [OP_mremap] = 9,     [OP_mprotect] = 6, [OP_madvise] = 4,
-	[OP_brk] = 2,      [OP_read] = 14,      [OP_write] = 28,   [OP_truncate] = 1,
-	[OP_fread] = 2,    [OP_fwrite] = 2,     [OP_evict] = 12,   [OP_swapout] = 12,
-	[OP_age] = 4,      [OP_reclaim] = 3,    [OP_mlock] = 3,    [OP_munlock] = 3,
-	[OP_mlockall] = 1, [OP_munlockall] = 1, [OP_msync] = 2,    [OP_writeback] = 2,
-	[OP_mkclean] = 4,  [OP_fdrop] = 2,      [OP_fpunch] = 2,   [OP_swapon] = 1,
-	[OP_swapoff] = 2,  [OP_clone_vm] = 3,   [OP_migrate] = 6,  [OP_remap_file_pages] = 6,
-	[OP_pin] = 4,      [OP_unpin] = 2,      [OP_pinread] = 4,  [OP_pinwrite] = 4,
-	[OP_poke] = 3,
+	[OP_fork] = 8,     [OP_exit] = 4,
+	[OP_exec] = 1,     [OP_mmap] = 14,
+	[OP_munmap] = 4,   [OP_mremap] = 9,
+	[OP_mprotect] = 6, [OP_madvise] = 4,
+	[OP_brk] = 2,      [OP_read] = 14,
+	[OP_write] = 28,   [OP_truncate] = 1,
+	[OP_fread] = 2,    [OP_fwrite] = 2,
+	[OP_evict] = 12,   [OP_swapout] = 12,
+	[OP_age] = 4,      [OP_reclaim] = 3,
+	[OP_mlock] = 3,    [OP_munlock] = 3,
+	[OP_mlockall] = 1, [OP_munlockall] = 1,
+	[OP_msync] = 2,    [OP_writeback] = 2,
+	[OP_mkclean] = 4,  [OP_fdrop] = 2,
+	[OP_fpunch] = 2,   [OP_swapon] = 1,
+	[OP_swapoff] = 2,  [OP_clone_vm] = 3,
+	[OP_migrate] = 6,  [OP_remap_file_pages] = 6,
+	[OP_pin] = 4,      [OP_unpin] = 2,
+	[OP_pinread] = 4,  [OP_pinwrite] = 4,
+	[OP_poke] = 3,     [OP_mlockall_future] = 1,
 };
 
 /* Switch some ops off, weight the rest between once and sixteen times, and deal the cards. Rounding

@@ -247,6 +247,11 @@ static void note_mlockall(struct generator *g, const struct op *op)
 		guess->present |= guess->usable;
 }
 
+static void note_mlockall_future(struct generator *g, const struct op *op)
+{
+	g->now.locked = g->now.future = true;
+}
+
 static void note_remap(struct generator *g, const struct op *op)
 {
 	struct guess *guess = guess_of(g, op->args[0]);
@@ -283,7 +288,7 @@ static note_fn *const notes[NR_OPS] = {
 	[OP_mlock] = note_mlock,       [OP_mlockall] = note_mlockall,
 	[OP_clone_vm] = note_clone_vm, [OP_remap_file_pages] = note_remap,
 	[OP_pin] = note_pin,           [OP_unpin] = note_unpin,
-	[OP_poke] = note_access,
+	[OP_poke] = note_access,       [OP_mlockall_future] = note_mlockall_future,
 };
 
 void note(struct generator *g, const struct op *op)

@@ -21,9 +21,7 @@ static uint32_t bind_region(struct generator *g)
 	return region;
 }
 
-/* What an op brings in at once had better be little: memory that is full of pages which cannot go
- * makes everything slow, and finds nothing. */
-static void bring_in_little(struct op *op, int len)
+void bring_in_little(struct op *op, int len)
 {
 	if (op->args[len] > 64)
 		op->args[len] &= 63;
@@ -41,7 +39,7 @@ static void mend_mmap(struct generator *g, struct op *op)
 			set_arg(op, 2, 0);
 		op->args[1] = bind_region(g);
 	}
-	if (flags & (OP_MAP_POPULATE | OP_MAP_LOCKED))
+	if ((flags & (OP_MAP_POPULATE | OP_MAP_LOCKED)) || g->now.future)
 		bring_in_little(op, 3);
 	if (flags & OP_MAP_ANON)
 		op->args[6] = op->args[7] = 0;
@@ -64,7 +62,7 @@ static void mend_mremap(struct generator *g, struct op *op)
 
 static void mend_brk(struct generator *g, struct op *op)
 {
-	if (!chance(g, g->wild))
+	if (!chance(g, g->wild) || g->now.future)
 		set_arg(op, 1, HEAP_BASE + below(g, g->window + 1) * PAGE_SIZE);
 }
 

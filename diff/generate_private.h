@@ -48,6 +48,7 @@ struct belief {
 	uint32_t swap_off;        /* areas that should be off, a bit each */
 	uint32_t pins;            /* those in use, a bit each */
 	bool locked;              /* there have been locked mappings */
+	bool future;              /* mlockall_future was said: what is mapped comes in */
 	bool vast; /* there may be a mapping that had better not be brought in whole */
 };
 
@@ -142,6 +143,9 @@ void note(struct generator *g, const struct op *op);
 typedef void mend_fn(struct generator *g, struct op *op);
 /* By op; NULL: there is nothing to put right. */
 extern mend_fn *const mend[NR_OPS];
+/* What an op brings in at once, operand LEN pages, had better be little: memory that is full of
+ * pages which cannot go makes everything slow, and finds nothing. */
+void bring_in_little(struct op *op, int len);
 
 /* ---- generate_script.c -------------------------------------------------------------------- */
 

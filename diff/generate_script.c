@@ -40,6 +40,8 @@ bool script_next(struct generator *g, struct op *op)
 	/* Others may have ended meanwhile. */
 	if (op->code == OP_exit)
 		mend[OP_exit](g, op);
+	if (op->code == OP_mmap && g->now.future)
+		bring_in_little(op, 3);
 	note(g, op);
 	return true;
 }

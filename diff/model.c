@@ -61,6 +61,7 @@ void model_reset(struct model *model, const struct machine_config *config)
 		model->of[i] = i ? NULL : space;
 		space->users = i == 0;
 		space->brk = BRK_START;
+		space->future = false;
 		space->n = 0;
 		space->tokens.n = 0;
 		space->shown.n = 0;
@@ -415,7 +416,7 @@ static step_fn *const steps[NR_OPS] = {
 	[OP_clone_vm] = step_clone_vm, [OP_remap_file_pages] = step_remap_file_pages,
 	[OP_pin] = step_pin,           [OP_unpin] = step_unpin,
 	[OP_pinread] = step_pinread,   [OP_pinwrite] = step_pinwrite,
-	[OP_poke] = step_poke,
+	[OP_poke] = step_poke,         [OP_mlockall_future] = step_mlockall_future,
 };
 
 /* fork and clone_vm may find their parent dead or their child's slot taken. */

@@ -75,13 +75,14 @@ static void map_new(struct model *model, struct space *space, uint32_t vpn,
 		area.attr |= AREA_SHARED;
 	if (call->flags & OP_MAP_GROWSDOWN)
 		area.attr |= AREA_GROWSDOWN;
-	if (call->flags & OP_MAP_LOCKED)
+	if (call->flags & OP_MAP_LOCKED || space->future)
 		area.attr |= AREA_LOCKED;
 	if (call->flags & OP_MAP_NORESERVE)
 		area.attr |= AREA_NORESERVE;
 	space_map(model, space, &area);
 	/* Making pages present may mean writing to them, as far as anyone could write. */
-	if (call->flags & (OP_MAP_LOCKED | OP_MAP_POPULATE) && call->prot & OP_PROT_WRITE)
+	if ((area.attr & AREA_LOCKED || call->flags & OP_MAP_POPULATE) &&
+	    call->prot & OP_PROT_WRITE)
 		area_maybe_copied(model, space, &area, area.start, area.end);
 }
 
@@ -313,6 +314,8 @@ enum model_verdict step_brk(const struct judge *judge)
 	uint32_t new = (uint32_t)(((uint64_t)addr + PAGE_OFFSET_MASK) >> PAGE_SHIFT_BITS);
 	/* On i386 data can be executed. */
 	struct area heap = {.start = old, .end = new, .object = OBJECT_NONE, .attr = OP_PROT_MASK};
+
+	heap.attr |= space->future ? AREA_LOCKED : 0;
 
 	if (addr < BRK_START << PAGE_SHIFT_BITS || new > model->task_pages)
 		return brk_refused(judge);

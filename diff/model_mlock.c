@@ -1,6 +1,8 @@
 /*
  * mlock(2), munlock(2), mlockall(2), munlockall(2).
  *
+ * MCL_FUTURE: not inherited through fork(2), cleared by execve(2). A later call without it ends it.
+ *
  * What the pages promise: locked pages are in memory and stay there. That they came in cannot be
  * seen by a program that reads them; that they stay can be asked by evict and swapout.
  *
@@ -118,13 +120,21 @@ enum model_verdict step_munlock(const struct judge *judge)
 /* Pages that cannot be had are no error. */
 enum model_verdict step_mlockall(const struct judge *judge)
 {
+	judge->space->future = false;
 	space_change(judge->model, judge->space, 0, VPN_END, AREA_LOCKED, AREA_LOCKED);
 	populate(judge, 0, VPN_END);
 	return must_succeed(judge);
 }
 
+enum model_verdict step_mlockall_future(const struct judge *judge)
+{
+	judge->space->future = true;
+	return must_succeed(judge);
+}
+
 enum model_verdict step_munlockall(const struct judge *judge)
 {
+	judge->space->future = false;
 	space_change(judge->model, judge->space, 0, VPN_END, AREA_LOCKED, 0);
 	return must_succeed(judge);
 }

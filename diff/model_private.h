@@ -5,7 +5,7 @@
  *   model_map.c    mmap, munmap, mprotect, madvise, brk
  *   model_mremap.c mremap, which needs a page of its own
  *   model_sync.c   msync, writeback, mkclean, fdrop
- *   model_mlock.c  mlock, munlock, mlockall, munlockall; what must not be evicted
+ *   model_mlock.c  mlock, munlock, mlockall and its kin; what must not be evicted
  *   model_pin.c    what devices hold, and the debugger's write
  *   model_remap.c  remap_file_pages, and which page of its object a page shows
  *   model_file.c   objects (files, shared anonymous memory); truncate, fpunch, fread, fwrite
@@ -125,6 +125,7 @@ struct area {
 struct space {
 	uint32_t users; /* processes: fork(2) gives a child a space of its own, CLONE_VM this one */
 	uint32_t brk;   /* vpn */
+	bool future;    /* MCL_FUTURE: what is mapped is locked */
 	struct area *area; /* by address; neighbours that are equal are joined */
 	uint32_t n, max;
 	struct tokens tokens; /* private pages that differ from what lies beneath */
@@ -328,7 +329,7 @@ step_fn step_mmap, step_munmap, step_mremap, step_mprotect, step_madvise, step_b
 step_fn step_truncate, step_fread, step_fwrite, step_remap_file_pages;
 step_fn step_fpunch, step_msync, step_file;
 step_fn step_pin, step_unpin, step_pinread, step_pinwrite, step_poke;
-step_fn step_mlock, step_munlock, step_mlockall, step_munlockall, step_evict;
+step_fn step_mlock, step_munlock, step_mlockall, step_mlockall_future, step_munlockall, step_evict;
 
 static inline bool is_unaligned(uint32_t addr)
 {

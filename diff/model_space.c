@@ -229,4 +229,5 @@ void space_clear(struct model *model, struct space *space)
 	tokens_clear(&model->pool, &space->tokens, 0, VPN_END);
 	tokens_clear(&model->pool, &space->shown, 0, VPN_END);
 	space->brk = BRK_START;
+	space->future = false;
 }

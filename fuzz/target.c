@@ -143,6 +143,7 @@ void target_options_init(struct diff_options *options)
 /* What a trace may have mapped and locked so far. */
 struct footprint {
 	bool locked;     /* areas may be locked, so that growth brings pages in */
+	bool future;     /* so may those that are mapped from here on */
 	uint32_t mapped; /* pages, counting nothing as unmapped */
 };
 
@@ -152,7 +153,7 @@ static uint32_t brings_in(const struct op *op, struct footprint *footprint)
 	switch (op->code) {
 	case OP_mmap:
 		footprint->mapped += op->args[3];
-		if (!(op->args[5] & (OP_MAP_POPULATE | OP_MAP_LOCKED)))
+		if (!(op->args[5] & (OP_MAP_POPULATE | OP_MAP_LOCKED)) && !footprint->future)
 			return 0;
 		footprint->locked |= op->args[5] & OP_MAP_LOCKED;
 		return op->args[3];
@@ -169,6 +170,9 @@ static uint32_t brings_in(const struct op *op, struct footprint *footprint)
 		return op->args[2];
 	case OP_remap_file_pages:
 		return op->args[4] & OP_REMAP_NONBLOCK ? 0 : op->args[2];
+	case OP_mlockall_future:
+		footprint->locked = footprint->future = true;
+		return 0;
 	case OP_mlockall:
 		footprint->locked = true;
 		return footprint->mapped;
@@ -181,7 +185,7 @@ static uint32_t brings_in(const struct op *op, struct footprint *footprint)
  * under reclaim, and a design among them that searches all page tables, that takes long. */
 static void cut_short(struct trace *trace)
 {
-	struct footprint footprint = {false, 0};
+	struct footprint footprint = {false, false, 0};
 	uint64_t pages = 0;
 
 	for (uint32_t i = 0; i < trace->nr_ops; i++) {

@@ -1,5 +1,5 @@
 /*
- * mlock, munlock, mlockall, munlockall: what is locked stays, and only that.
+ * mlock, munlock, mlockall, mlockall_future, munlockall: what is locked stays, and only that.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -106,6 +106,65 @@ static void all(struct scene *s)
 	evicted(s, "evict p0 w10");
 }
 
+/* What is mapped from now on, until somebody says otherwise. */
+static void future(struct scene *s)
+{
+	run(s, "mmap p0 w0 2 rw anon|fixed");
+	assert_int_equal(run(s, "mlockall_future p0"), 0);
+	assert_int_equal(locked_vm(s, 0), 0);
+	pages(s, 0, "--");
+	run(s, "mmap p0 w4 2 rw anon|fixed");
+	run(s, "mmap p0 w6 2 none anon|fixed");
+	run(s, "mmap p0 w8 2 r shared|fixed f0 15");
+	pages(s, 0, "--..ww--r-");
+	assert_int_equal(locked_vm(s, 0), 6);
+	stays(s, "evict p0 w4");
+	/* The heap. */
+	run(s, "brk p0 0x08101800");
+	assert_int_equal(locked_vm(s, 0), 8);
+	stays(s, "evict p0 0x08101000");
+	run(s, "brk p0 0x08101000");
+	assert_int_equal(locked_vm(s, 0), 7);
+	/* Threads have it, children and new programs do not. */
+	run(s, "p1 = clone_vm p0");
+	run(s, "mmap p1 w12 1 rw anon|fixed");
+	assert_int_equal(locked_vm(s, 0), 8);
+	run(s, "p2 = fork p0");
+	run(s, "mmap p2 w12 1 rw anon|fixed");
+	assert_int_equal(locked_vm(s, 2), 0);
+	run(s, "exec p1");
+	run(s, "mmap p1 w0 1 rw anon|fixed");
+	assert_int_equal(locked_vm(s, 1), 0);
+	/* A locked area takes its lock along as it grows, and an older one stays as it is. */
+	run(s, "mremap p0 w0 2 3 -");
+	pages(s, 0, "---.rr"); /* since fork */
+	run(s, "mremap p0 w12 1 2 -");
+	assert_int_equal(locked_vm(s, 0), 9);
+	run(s, "mmap p0 w20 1 rw anon|fixed|growsdown");
+	run(s, "write p0 w18");
+	assert_int_equal(locked_vm(s, 0), 12);
+	stays(s, "evict p0 w18");
+}
+
+static void future_ends(struct scene *s)
+{
+	run(s, "mlockall_future p0");
+	run(s, "mmap p0 w0 1 rw anon|fixed");
+	run(s, "munlockall p0");
+	run(s, "mmap p0 w1 1 rw anon|fixed");
+	pages(s, 0, "w-");
+	assert_int_equal(locked_vm(s, 0), 0);
+	run(s, "mlockall_future p0");
+	run(s, "mlockall p0");
+	run(s, "mmap p0 w2 1 rw anon|fixed");
+	pages(s, 0, "ww-");
+	assert_int_equal(locked_vm(s, 0), 2);
+	/* Nobody minds if memory runs out on the way. */
+	run(s, "mlockall_future p0");
+	assert_int_equal(run(s, "mmap p0 w4 2 rw anon|fixed (fail_nth: 3)"), 0);
+	assert_int_equal(locked_vm(s, 0), 4);
+}
+
 static void failures(struct scene *s)
 {
 	run(s, "mmap p0 w0 4 rw anon|fixed");
@@ -159,6 +218,8 @@ static void stack(struct scene *s)
 	X(keeps)                                                                                   \
 	X(errors)                                                                                  \
 	X(all)                                                                                     \
+	X(future)                                                                                  \
+	X(future_ends)                                                                             \
 	X(failures)                                                                                \
 	X(moves)                                                                                   \
 	X(stack)

@@ -30,6 +30,30 @@ static void locks_keep_pages(void **state)
 	agrees(p, op(evict, 0, AT(W(0))), unmapped);
 }
 
+static void locks_of_the_future(void **state)
+{
+	struct play *p = *state;
+
+	map(p, 0, W(0), 1, RW, PRIVATE);
+	agrees(p, op(mlockall_future, 0), ok);
+	agrees(p, op(evict, 0, AT(W(0))), unmapped);
+	map(p, 0, W(1), 1, RW, PRIVATE);
+	disagrees(p, op(evict, 0, AT(W(1))), unmapped);
+	agrees(p, op(brk, 0, 0x08101000), (struct result){.value = 0x08101000});
+	disagrees(p, op(evict, 0, 0x08100000), unmapped);
+	forks(p, 0, 1);
+	map(p, 1, W(2), 1, RW, PRIVATE);
+	agrees(p, op(evict, 1, AT(W(2))), unmapped);
+	agrees(p, op(exec, 0), ok);
+	map(p, 0, W(2), 1, RW, PRIVATE);
+	agrees(p, op(evict, 0, AT(W(2))), unmapped);
+	agrees(p, op(mlockall_future, 1), ok);
+	agrees(p, op(munlockall, 1), ok);
+	map(p, 1, W(3), 1, RW, PRIVATE);
+	agrees(p, op(evict, 1, AT(W(3))), unmapped);
+	disagrees(p, op(mlockall_future, 1), fails(ENOMEM));
+}
+
 static void locks_have_errors(void **state)
 {
 	struct play *p = *state;
@@ -195,6 +219,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {
 		TEST(locks_keep_pages),
+		TEST(locks_of_the_future),
 		TEST(locks_have_errors),
 		TEST(holes_spare_copies),
 		TEST(lazy_pages_are_there_or_zero),

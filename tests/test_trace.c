@@ -157,6 +157,7 @@ static const char *const canonical[] = {
 	"munlock p0 w3 1",
 	"mlockall p0",
 	"munlockall p0 = ok",
+	"mlockall_future p0",
 	"msync p0 w3 2 async|invalidate",
 	"msync p0 w3 2 sync = EBUSY",
 	"msync p0 w3 2 -",

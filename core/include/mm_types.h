@@ -230,6 +230,7 @@ struct mm {
 	uint32_t rss;                       /* present entries of tracked pages */
 	uint32_t total_vm;                  /* pages in areas */
 	uint32_t locked_vm;
+	uint32_t def_flags;       /* VM_LOCKED: what new areas are born with */
 	uint32_t start_brk, brk;  /* vpn */
 	uint32_t free_area_cache; /* where the search for a free range starts, vpn */
 	uint32_t cpu_vm_mask;     /* processors that have its page tables in cr3 */
