@@ -29,7 +29,8 @@ static bool is_access(const struct op *op)
 /* It takes a page away from where it is mapped, or asks about it, and changes no area. */
 static bool is_reclaim(const struct op *op)
 {
-	return op->code == OP_evict || op->code == OP_swapout || op->code == OP_age;
+	return op->code == OP_evict || op->code == OP_swapout || op->code == OP_age ||
+	       op->code == OP_migrate;
 }
 
 static bool is_about_areas(const struct op *op)
