@@ -1,8 +1,8 @@
 #!/bin/sh
 # State coverage is complete: the seeds and ten thousand generated traces fill every cell of the
 # matrix that can be reached, on every design. What the generator does by itself is nearly all.
-set -eu
-tool=$1
+# shellcheck source=tests/shell.inc
+. tests/shell.inc
 
 # How many reachable cells some design did not see: empty OPTIONS...
 empty() {
@@ -15,8 +15,6 @@ for corpus in "--corpus corpus/seed" ""; do
 	n=$(empty $corpus)
 	most=0
 	[ -n "$corpus" ] || most=60
-	[ -n "$n" ] && [ "$n" -le "$most" ] || {
-		echo "generated traces${corpus:+ and $corpus}: ${n:-all} reachable cells are empty, at most $most may be" >&2
-		exit 1
-	}
+	[ "${n:-99999}" -le "$most" ] ||
+		fail "traces${corpus:+ and $corpus}: ${n:-all} reachable cells are empty, at most $most may be"
 done

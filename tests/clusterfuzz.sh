@@ -2,16 +2,8 @@
 # clusterfuzz.sh TOOL: .clusterfuzzlite/build.sh under the environment that the services document,
 # and the checks that they make of what it built: names, entry point, instrumentation, a few runs,
 # nothing written where nothing may be, no library that the run-time image lacks.
-set -eu
-
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
-
-fail() {
-	echo "clusterfuzz: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/shell.inc
+. tests/shell.inc
 
 # build SANITIZER FLAGS
 build() {

@@ -6,13 +6,10 @@
 # writes lands in a place that is thrown away. Blocks that take longer than a test may, or whose end
 # is a prompt, are marked ```console and are not run here: of each of their lines that begins with a
 # "$", the command and its options must exist.
-set -eu
+# shellcheck source=tests/shell.inc
+. tests/shell.inc
 
-tool=$(CDPATH='' cd -- "$(dirname -- "$1")" && pwd)/$(basename -- "$1")
 root=$(pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
 
 look=$scratch/repository
 mkdir -p "$look/build/release" "$scratch/blocks"

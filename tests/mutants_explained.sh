@@ -1,17 +1,8 @@
 #!/bin/sh
 # mutants_explained.sh TOOL, which has mutants: each known bug gets a bundle whose story blames
 # no design that does not have it, and whose C program compiles.
-set -eu
-
-tool=$1
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
-
-fail() {
-	echo "mutants_explained: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/shell.inc
+. tests/shell.inc
 
 # blamed STORY: the designs that it says show something when they run alone, one per line
 blamed() {

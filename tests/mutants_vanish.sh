@@ -5,11 +5,8 @@
 # place, or nothing. Of each file that has some, what the compiler gets to see (gcc -E) must be the same
 # in both, token by token. Where it is not, and for some files in any case, so must be the objects that
 # gcc, optimising, and clang, not, make of it.
-set -eu
-
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
+# shellcheck source=tests/shell.inc
+. tests/shell.inc
 
 # A use ends with the parenthesis that closes it, perhaps lines below; lines are kept, because
 # assertions name them.

@@ -1,16 +1,8 @@
 #!/bin/sh
 # pull_request.sh TOOL: a change that breaks a backend by one line turns the job red, and the job's
 # output is enough to know which backend, at which operation, on which page, by what trace.
-set -eu
-
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
-
-fail() {
-	echo "pull_request: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/shell.inc
+. tests/shell.inc
 
 mkdir "$scratch/change"
 for entry in CMakeLists.txt core diff repro fuzz tests bench corpus docs dev; do

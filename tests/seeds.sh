@@ -1,17 +1,8 @@
 #!/bin/sh
 # seeds.sh TOOL: every seed says what it is for, has an expectation that shows it, passes, keeps its
 # meaning as bytes and as text, and would fail if what it expects were something else.
-set -eu
-
-tool=$1
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
-
-fail() {
-	echo "seeds: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/shell.inc
+. tests/shell.inc
 
 # The ops of a trace, without comments, expectations and blank lines.
 plain() { "$tool" show --to text "$1" | sed '/^#/d; /^$/d; s/ *=>* [^=]*$//'; }

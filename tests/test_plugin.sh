@@ -1,18 +1,10 @@
 #!/bin/sh
 # test_plugin.sh TOOL: a backend outside the tree runs under all oracles, a broken one is found,
 # and what cannot be loaded is refused with one line and status 2.
-set -eu
+# shellcheck source=tests/shell.inc
+. tests/shell.inc
 
-tool=$1
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
 source=docs/plugin/minimal_rmap.c
-
-fail() {
-	echo "test_plugin: $*" >&2
-	exit 1
-}
 
 # compile SOURCE OBJECT OPTION...
 compile() {

@@ -1,17 +1,8 @@
 #!/bin/sh
 # test_reports.sh TOOL: the reports of `rmapfuzz run` are well-formed, say the same as the run, and
 # hold what is needed to understand a finding without running anything.
-set -eu
-
-tool=$1
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
-
-fail() {
-	echo "test_reports: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/shell.inc
+. tests/shell.inc
 
 # report STATUS OPTION...: a run with all reports
 report() {

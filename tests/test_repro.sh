@@ -1,17 +1,8 @@
 #!/bin/sh
 # test_repro.sh TOOL: bundles are complete, their programs compile without a warning, and where a
 # real kernel promises the same as the simulated one, they do the same on this one.
-set -eu
-
-tool=$(CDPATH='' cd -- "$(dirname -- "$1")" && pwd)/$(basename -- "$1")
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
-
-fail() {
-	echo "test_repro: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/shell.inc
+. tests/shell.inc
 
 # bundle TRACE OPTION...: into $scratch/bundle
 bundle() {

@@ -1,17 +1,8 @@
 #!/bin/sh
 # test_versions.sh TOOL: one file of each format version, as text and as bytes, is read by this build and
 # means what it meant; migrate changes the first line and nothing else.
-set -eu
-
-tool=$1
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 1' INT TERM
-
-fail() {
-	echo "test_versions: $*" >&2
-	exit 1
-}
+# shellcheck source=tests/shell.inc
+. tests/shell.inc
 
 current=$("$tool" --version | sed -n 's/.*trace format \([0-9]*\)).*/\1/p')
 version=1
