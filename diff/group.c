@@ -132,12 +132,13 @@ static bool was_in_time(const struct diff *diff, uint32_t k)
 	       file == host->args[0] && pgoff >= host->args[1];
 }
 
-/* Op K may have found that its file has been cut off: it failed, and not for want of an area. */
+/* Op K may have found that its file has been cut off: it failed, and not for want of an area or a
+ * process. */
 static bool may_see_the_end(const struct diff *diff, uint32_t k)
 {
 	int err = diff->reference->outcomes[k].result.err;
 
-	return err && err != RES_SEGV;
+	return err && err != RES_SEGV && err != -ESRCH;
 }
 
 /* Op K changes the areas of one of PROCS, or ends it; or is done by one that they have made. */
