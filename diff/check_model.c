@@ -5,6 +5,8 @@
  * What a call that ran out of memory half-way had already done is not specified. The model then
  * says which range it has lost, and learns from the reference what is mapped there now.
  */
+#include <inttypes.h>
+
 #include "internal.h"
 
 static void add_area(struct diff *diff, size_t n, const struct model_area *area)
@@ -69,6 +71,16 @@ static void adopt(struct diff *diff)
 	model_adopt(diff->model, diff->areas, n);
 }
 
+/* What is written hides what was copied before it, so that is looked at by itself. */
+static void look_beneath(struct diff *diff)
+{
+	const struct op *op = &diff->op;
+
+	diff->knows_beneath =
+		(op->code == OP_write || op->code == OP_poke) && group_keeps_content(diff) &&
+		!model_peek(diff->model, op->args[0], op->args[1] / PAGE_SIZE, &diff->beneath);
+}
+
 void model_follow(struct diff *diff)
 {
 	const struct subject *reference = diff->reference;
@@ -77,6 +89,7 @@ void model_follow(struct diff *diff)
 
 	diff->why[0] = '\0';
 	diff->verdict = MODEL_AGREES;
+	look_beneath(diff);
 	if (group_hides_locks(diff))
 		return;
 	diff->verdict = model_step(diff->model, &diff->op, &reference->result, failed, diff->why,
@@ -126,9 +139,42 @@ bool check_model(struct diff *diff)
 	return report(diff, CHECK_MODEL);
 }
 
+/* A write has copied its page first: the copy held what the page had held. The others have filled
+ * their pages alike, or PTES finds it. */
+static bool check_copies(struct diff *diff)
+{
+	const struct subject *s = diff->reference;
+	const struct op *op = &diff->op;
+	uint32_t vpn = op->args[1] / PAGE_SIZE;
+	char name[16];
+
+	if (!diff->knows_beneath || !machine_proc_alive(s->machine, op->args[0]))
+		return false;
+	diff->stats.check_count[CHECK_CONTENT]++;
+	for (size_t i = 0; i < s->nr_events; i++) {
+		const struct event *event = &s->events[i];
+
+		if (event->kind != EVENT_FILL || event->aux != FILL_COPY || event->vpn != vpn ||
+		    event->mm != machine_mm_of(s->machine, op->args[0]) ||
+		    event->value == diff->beneath)
+			continue;
+		find(diff, CHECK_CONTENT, s->name, "model", "copy",
+		     "the copy that is made at p%" PRIu32 " %s holds 0x%" PRIx64
+		     ", and its page should hold 0x%" PRIx64,
+		     op->args[0], page_name(vpn, name, sizeof(name)), event->value, diff->beneath);
+		find_page(diff->finding, op->args[0], vpn);
+		return true;
+	}
+	return false;
+}
+
 bool check_content(struct diff *diff)
 {
-	if (!diff->model || (diff->op.code != OP_read && diff->op.code != OP_fread))
+	if (!diff->model)
+		return false;
+	if (diff->op.code == OP_write || diff->op.code == OP_poke)
+		return check_copies(diff);
+	if (diff->op.code != OP_read && diff->op.code != OP_fread)
 		return false;
 	diff->stats.check_count[CHECK_CONTENT]++;
 	return diff->verdict == MODEL_DISAGREES && report(diff, CHECK_CONTENT);

@@ -229,6 +229,18 @@ void group_apply_left(struct diff *diff, const struct op *op, uint32_t k)
 	}
 }
 
+bool group_keeps_content(const struct diff *diff)
+{
+	for (uint32_t k = 1; k < diff->nr_group; k++) {
+		const struct op *op = &diff->group[k];
+
+		if (diff->reference->outcomes[k].order && !is_reclaim(op) && op->code != OP_read &&
+		    op->code != OP_fread)
+			return false;
+	}
+	return true;
+}
+
 /* Points that have to do with areas: see excuse.c. */
 bool group_fails(const struct diff *diff)
 {

@@ -87,6 +87,8 @@ struct diff {
 	uint64_t end_hash; /* of the final state; 0 before the end */
 	enum model_verdict verdict;
 	char why[192];
+	bool knows_beneath; /* a write: the model knew what the page held before it, */
+	uint64_t beneath;   /* namely this */
 	struct finding *finding;
 
 	struct keys census, visits, drops, other_drops;
@@ -176,6 +178,8 @@ bool group_hides_locks(const struct diff *diff);
 /* ORDER: those that ran, in an order in which they could have run one after the other. Returns how
  * many. */
 uint32_t group_order(const struct diff *diff, uint32_t order[GROUP_MAX]);
+/* Whatever ran inside the host has changed no content. */
+bool group_keeps_content(const struct diff *diff);
 /* Op K is left: everybody in whom it did not run inside does it now. */
 void group_apply_left(struct diff *diff, const struct op *op, uint32_t k);
 /* Some op of the group was told to fail or to reclaim, or hangs on how areas merge. */
