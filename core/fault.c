@@ -23,9 +23,6 @@
 /* With reclaim at every allocation a page might be taken away as often as it is brought in. */
 #define FAULT_TRIES 64
 
-/* The entry changed under us: not an error, look again. */
-#define FAULT_RETRY (-EAGAIN)
-
 struct fault {
 	struct machine *machine;
 	struct vma *vma;
@@ -446,8 +443,7 @@ int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool
 		return err;
 	f.entry = ptep_read(machine, f.pte);
 	f.sub = sub_of(machine, vma_index_of_vpn(vma, vpn));
-	err = handle_pte_fault(&f);
-	return err == FAULT_RETRY ? 0 : err;
+	return handle_pte_fault(&f);
 }
 
 /* ---- access --------------------------------------------------------------------- */
@@ -525,7 +521,9 @@ static int page_fault(struct machine *machine, struct mm *mm, uint32_t vpn, bool
 	struct vma *vma;
 	int err = fault_area(machine, mm, vpn, write, &vma);
 
-	return err ? err : handle_mm_fault(machine, vma, vpn, write);
+	if (!err)
+		err = handle_mm_fault(machine, vma, vpn, write);
+	return err == FAULT_RETRY ? 0 : err;
 }
 
 /* Memory is so short that reclaim takes the page away before it is used. */

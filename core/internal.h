@@ -369,7 +369,10 @@ int unshare_page(struct machine *machine, struct vma *vma, uint32_t vpn);
  * map a copy. Our reference to PAGE is dropped. 0 or -ENOMEM. */
 int swapin_copy(struct machine *machine, struct vma *vma, uint32_t vpn, struct ptep pte,
 		struct page *page);
-/* One fault of VMA at VPN, permission already checked: 0 (look again), RES_BUS or -ENOMEM. */
+/* The entry changed while the fault was under way, and nothing was done: look again. */
+#define FAULT_RETRY (-EAGAIN)
+/* One fault of VMA at VPN, permission already checked: 0 (look again), FAULT_RETRY, RES_BUS or
+ * -ENOMEM. */
 int handle_mm_fault(struct machine *machine, struct vma *vma, uint32_t vpn, bool write);
 /* A stack grows at most to so many pages (RLIMIT_STACK, 8 MB). */
 #define STACK_PAGES_MAX 2048u

@@ -94,9 +94,11 @@ static int get_user_page(struct machine *machine, struct mm *mm, uint32_t vpn, u
 			return 0;
 		}
 		err = handle_mm_fault(machine, vma, vpn, write && !read);
-		if (err)
+		if (err && err != FAULT_RETRY)
 			return err == RES_BUS ? -EFAULT : err;
-		broken = write && !(vma->flags & VM_WRITE);
+		/* One that has to be tried again has copied nothing. */
+		if (!err)
+			broken = write && !(vma->flags & VM_WRITE);
 		preempt(machine, GUP_BETWEEN);
 	}
 	/* Reclaim takes the page away as often as it is brought in. */
