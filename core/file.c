@@ -226,9 +226,8 @@ static enum fill_kind read_store(struct machine *machine, struct page *page, uin
 	return from;
 }
 
-/* file_getpage, whatever the file's size. */
-static int grab_page(struct machine *machine, struct address_space *file, uint32_t index,
-		     struct page **result)
+int file_grab_page(struct machine *machine, struct address_space *file, uint32_t index,
+		   struct page **result)
 {
 	struct page *page = file_find_page(machine, file, index);
 	enum fill_kind from;
@@ -244,7 +243,7 @@ static int grab_page(struct machine *machine, struct address_space *file, uint32
 		return -ENOMEM;
 	if (file_find_page(machine, file, index)) { /* somebody else was quicker */
 		page_put(machine, page);
-		return grab_page(machine, file, index, result);
+		return file_grab_page(machine, file, index, result);
 	}
 	err = cache_page(machine, file, index, page);
 	if (err) {
@@ -284,7 +283,7 @@ int file_getpage(struct machine *machine, struct address_space *file, uint32_t i
 			page_get(file_find_page(machine, file, index));
 		return RES_BUS;
 	}
-	err = grab_page(machine, file, index, page);
+	err = file_grab_page(machine, file, index, page);
 	return err ? err : still_inside(machine, *page, index, RES_BUS);
 }
 
@@ -298,7 +297,7 @@ void file_readahead(struct machine *machine, struct address_space *file, uint32_
 		struct page *page;
 
 		--*budget;
-		if (grab_page(machine, file, first, &page) ||
+		if (file_grab_page(machine, file, first, &page) ||
 		    still_inside(machine, page, first, RES_BUS))
 			return;
 		page_put(machine, page);
@@ -621,7 +620,7 @@ int file_read(struct machine *machine, struct address_space *file, uint32_t inde
 
 	if (index >= file->npages)
 		return -ENODATA;
-	err = grab_page(machine, file, index, &page);
+	err = file_grab_page(machine, file, index, &page);
 	if (!err)
 		err = still_inside(machine, page, index, -ENODATA);
 	if (err)
@@ -639,7 +638,7 @@ int file_write(struct machine *machine, struct address_space *file, uint32_t ind
 
 	if (index >= FILE_PAGES_MAX)
 		return -EFBIG;
-	err = grab_page(machine, file, index, &page);
+	err = file_grab_page(machine, file, index, &page);
 	if (err)
 		return err;
 	copy_to_page(machine, page, sub_of(machine, index), token);

@@ -427,6 +427,9 @@ void file_put(struct machine *machine, struct address_space *file);
  * the end, -ENOMEM. The offset's own part of it is sub-page sub_of(INDEX). */
 int file_getpage(struct machine *machine, struct address_space *file, uint32_t index,
 		 struct page **page);
+/* The same whatever the file's size. */
+int file_grab_page(struct machine *machine, struct address_space *file, uint32_t index,
+		   struct page **page);
 /* The cached page that offset INDEX is in, or NULL; no reference. */
 struct page *file_find_page(const struct machine *machine, const struct address_space *file,
 			    uint32_t index);

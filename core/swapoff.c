@@ -100,7 +100,8 @@ static int unuse_file(struct unuse *unuse, struct address_space *file)
 		if (swp_type((swp_entry_t)word) != unuse->type)
 			continue;
 		unuse->found = true;
-		err = file_getpage(machine, file, index * sub_pages(machine), &page);
+		/* Also what a truncation is about to take away. */
+		err = file_grab_page(machine, file, index * sub_pages(machine), &page);
 		if (err)
 			return err;
 		page_put(machine, page);
