@@ -211,12 +211,16 @@ static bool needs_no_fault(const struct machine *machine, const struct op *op, c
 
 /*
  * The fault would map a page where arithmetic does not look for it, and so may have to find all
- * other mappings of it first, through the lists of its file.
+ * other mappings of it first: through the lists of its file, with the page_table_lock of each that
+ * maps it.
  */
-static bool walks_lists(const struct aim *aim, uint32_t vpn, const struct address_space *locked)
+static bool walks_lists(const struct aim *aim, uint32_t vpn, const struct held *held)
 {
-	return locked && aim->vma && aim->vma->start <= vpn && aim->vma->file == locked &&
-	       pte_file(aim->entry);
+	const struct vma *vma = aim->vma;
+
+	if (!vma || vpn < vma->start || !vma->file || !pte_file(aim->entry))
+		return false;
+	return held->i_mmap == vma->file || (held->ptl && maps_file(held->ptl, vma->file));
 }
 
 /* Faults of one address space share mmap_sem. Behind these points the host looks again at what the
@@ -243,10 +247,10 @@ static bool fault_waits(struct machine *machine, const struct op *op, struct mm 
 	if (held->ptl == mm ||
 	    (mm == machine->host_mm && (op->code == OP_poke || !two_faults_meet(machine, op))))
 		return true;
-	if (!held->page && !held->rmap && !held->i_mmap)
+	if (!held->page && !held->rmap && !held->i_mmap && !held->ptl)
 		return false;
 	aim = take_aim(machine, mm, vpn);
-	if (walks_lists(&aim, vpn, held->i_mmap))
+	if (walks_lists(&aim, vpn, held))
 		return true;
 	if (pte_swap(aim.entry) && aim.cached &&
 	    (aim.cached == held->page || aim.cached == held->page2))

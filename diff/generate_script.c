@@ -42,6 +42,9 @@ bool script_next(struct generator *g, struct op *op)
 		mend[OP_exit](g, op);
 	if (op->code == OP_mmap && g->now.future)
 		bring_in_little(op, 3);
+	/* A heap up to the end of user space would come in. */
+	if (op->code == OP_brk && g->now.future)
+		mend[OP_brk](g, op);
 	note(g, op);
 	return true;
 }
