@@ -119,16 +119,64 @@ bool group_hides_locks(const struct diff *diff)
 	       share_space(diff, host->args[0], diff->op.args[0]);
 }
 
-/* Op K reached what its host, a truncation, has cut off. */
-static bool was_in_time(const struct diff *diff, uint32_t k)
+/* Who PROC was before the first I of the ops in RAN: itself, or who it was made from. */
+static uint32_t origin(const struct diff *diff, const uint32_t *ran, uint32_t i, uint32_t proc)
 {
-	const struct op *host = &diff->group[0], *op = &diff->group[k];
-	uint32_t file, pgoff;
+	while (i--) {
+		const struct op *op = &diff->group[ran[i]];
+
+		if ((op->code == OP_fork || op->code == OP_clone_vm) && op->args[1] == proc &&
+		    !diff->reference->outcomes[ran[i]].result.err)
+			proc = op->args[0];
+	}
+	return proc;
+}
+
+/* OP puts something else at VPN, or may: not all say where. */
+static bool replaces(const struct op *op, uint32_t vpn)
+{
+	switch ((enum op_code)op->code) {
+	case OP_mmap:
+	case OP_munmap:
+	case OP_remap_file_pages:
+		return vpn - op->args[op_operand_index((enum op_code)op->code, "addr")] /
+				       PAGE_SIZE <
+		       op->args[op_operand_index((enum op_code)op->code, "len")];
+	case OP_mremap:
+	case OP_brk:
+	case OP_exec:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* One of the first I of the ops in RAN has changed what PROC has at VPN. */
+static bool area_has_changed(const struct diff *diff, const uint32_t *ran, uint32_t i,
+			     uint32_t proc, uint32_t vpn)
+{
+	while (i--) {
+		const struct op *op = &diff->group[ran[i]];
+
+		if (replaces(op, vpn) && share_space(diff, op->args[0], proc) &&
+		    !diff->reference->outcomes[ran[i]].result.err)
+			return true;
+	}
+	return false;
+}
+
+/* The I-th of the ops in RAN reached what its host, a truncation, has cut off. */
+static bool was_in_time(const struct diff *diff, const uint32_t *ran, uint32_t i)
+{
+	const struct op *host = &diff->group[0], *op = &diff->group[ran[i]];
+	uint32_t file, pgoff, vpn = op->args[1] / PAGE_SIZE;
 
 	if (host->code != OP_truncate || !is_access(op) ||
-	    diff->reference->outcomes[k].result.err || !diff->model)
+	    diff->reference->outcomes[ran[i]].result.err || !diff->model ||
+	    area_has_changed(diff, ran, i, op->args[0], vpn))
 		return false;
-	return model_file_page(diff->model, op->args[0], op->args[1] / PAGE_SIZE, &file, &pgoff) &&
+	return model_file_page(diff->model, origin(diff, ran, i, op->args[0]), vpn, &file,
+			       &pgoff) &&
 	       file == host->args[0] && pgoff >= host->args[1];
 }
 
@@ -177,7 +225,7 @@ static uint32_t procs_of(const struct diff *diff, uint32_t k)
 /* How many of the NR_RAN ops in RAN ran no later than the last that was in time. */
 static uint32_t nr_in_time(const struct diff *diff, const uint32_t *ran, uint32_t nr_ran)
 {
-	while (nr_ran && !was_in_time(diff, ran[nr_ran - 1]))
+	while (nr_ran && !was_in_time(diff, ran, nr_ran - 1))
 		nr_ran--;
 	return nr_ran;
 }
