@@ -207,6 +207,15 @@ static bool follows(const struct diff *diff, uint32_t k, uint32_t procs)
 	return false;
 }
 
+/* Op K is an access to where one of the N ops in LATE has put something else. */
+static bool meets(const struct diff *diff, uint32_t k, const uint32_t *late, uint32_t n)
+{
+	const struct op *op = &diff->group[k];
+
+	return is_access(op) &&
+	       area_has_changed(diff, late, n, op->args[0], op->args[1] / PAGE_SIZE);
+}
+
 /* The process of op K, and the one that it makes: a bit each. */
 static uint32_t procs_of(const struct diff *diff, uint32_t k)
 {
@@ -247,8 +256,8 @@ uint32_t group_order(const struct diff *diff, uint32_t order[GROUP_MAX])
 	for (uint32_t i = 0; i < nr_ran; i++) {
 		uint32_t k = ran[i];
 
-		if (!first ||
-		    (i < in_time && !may_see_the_end(diff, k) && !follows(diff, k, procs))) {
+		if (!first || (i < in_time && !may_see_the_end(diff, k) &&
+			       !follows(diff, k, procs) && !meets(diff, k, late, nr_late))) {
 			order[n++] = k;
 		} else {
 			late[nr_late++] = k;
