@@ -123,6 +123,14 @@ void sparse(struct generator *g, struct focus *focus)
 	focus_on(focus, &ground, spots[below(g, 4)]);
 }
 
+/* Somebody touches one of the N pages at AT. */
+static void touch_one(struct generator *g, uint32_t proc, uint32_t at, uint32_t n)
+{
+	uint32_t page = below(g, n);
+
+	say(g, below(g, 4) ? OP_write : OP_read, proc, at + page * PAGE_SIZE);
+}
+
 /* Two threads want the stack that begins at page FIRST of GROUND to grow at the same time. */
 static void both_grow(struct generator *g, const struct ground *ground, uint32_t first)
 {
@@ -131,10 +139,9 @@ static void both_grow(struct generator *g, const struct ground *ground, uint32_t
 	if (thread == PROC_NONE)
 		return;
 	say(g, OP_clone_vm, ground->proc, thread);
-	say(g, below(g, 4) ? OP_write : OP_read, ground->proc,
-	    ground->at + below(g, first) * PAGE_SIZE);
+	touch_one(g, ground->proc, ground->at, first);
 	from = g->script.nr;
-	say(g, below(g, 4) ? OP_write : OP_read, thread, ground->at + below(g, first) * PAGE_SIZE);
+	touch_one(g, thread, ground->at, first);
 	all_at(g, from, POINT_STACK_GROW);
 }
 
@@ -179,7 +186,8 @@ void heap(struct generator *g, struct focus *focus)
 	may_fork(g, focus, &ground, 64, page);
 	switch (below(g, 4)) {
 	case 0:
-		to = end - PAGE_SIZE + below(g, 3) * PAGE_SIZE + below(g, 2);
+		to = end - PAGE_SIZE + below(g, 3) * PAGE_SIZE;
+		to += below(g, 2);
 		break;
 	case 1: /* something is in the way, or only just not */
 		lay(g, &ground, n + below(g, 3), 1, RW, 0);

@@ -102,6 +102,8 @@ static void move_away(struct generator *g, struct sharer *s)
 /* An op of S about the page. */
 static void act(struct generator *g, const struct focus *focus, struct sharer *s, enum op_code code)
 {
+	uint32_t flags;
+
 	switch (code) {
 	case OP_munmap:
 		say(g, code, s->proc, s->at, some_pages(g));
@@ -127,8 +129,8 @@ static void act(struct generator *g, const struct focus *focus, struct sharer *s
 			say(g, code, focus->file, focus->pgoff + 1 + below(g, 4));
 		break;
 	case OP_remap_file_pages: /* another one, or none yet */
-		say(g, code, s->proc, s->at, 1, below(g, focus->size),
-		    below(g, 4) ? OP_REMAP_NONBLOCK : 0);
+		flags = below(g, 4) ? OP_REMAP_NONBLOCK : 0;
+		say(g, code, s->proc, s->at, 1, below(g, focus->size), flags);
 		break;
 	default:
 		say(g, code, s->proc, s->at);
