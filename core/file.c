@@ -158,7 +158,7 @@ static void read_swap(struct machine *machine, struct page *page, swp_entry_t en
 	bounce_read(machine, page, slot->token);
 	page->flags |= PG_DIRTY;
 	(void)radix_set(machine, &file->store, page_number(machine, page->index), 0);
-	swap_free(machine, entry);
+	free_swap_and_cache(machine, entry);
 	machine->swapins++;
 }
 
@@ -539,7 +539,7 @@ void file_drop_range(struct machine *machine, struct address_space *file, uint32
 	     index++) {
 		(void)radix_set(machine, &file->store, index, 0);
 		if (!by_offset)
-			swap_free(machine, (swp_entry_t)word);
+			free_swap_and_cache(machine, (swp_entry_t)word);
 	}
 }
 
