@@ -257,6 +257,9 @@ static bool fault_waits(struct machine *machine, const struct op *op, struct mm 
 		return true;
 	if (!held->rmap)
 		return false;
+	/* Of a page that is dropped for good nothing is left: who had it looks like who had not. */
+	if (held->page && (held->page->flags & PG_LAZYFREE) && pte_none(aim.entry))
+		return true;
 	return joins_lists(&aim, op->code != OP_read, vpn) ||
 	       (held->page && (aim.mapped == held->page || aim.cached == held->page));
 }
