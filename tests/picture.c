@@ -9,8 +9,6 @@
 
 #include <cmocka.h>
 
-#define BASE_VPN (WINDOW_BASE / PAGE_SIZE)
-
 int run(struct scene *scene, const char *op)
 {
 	struct trace trace = {0};
@@ -30,6 +28,26 @@ int run(struct scene *scene, const char *op)
 	return scene->last.err;
 }
 
+uint64_t content(struct scene *scene, const char *op)
+{
+	assert_int_equal(run(scene, op), 0);
+	return scene->last.token;
+}
+
+uint64_t put(struct scene *scene, const char *op)
+{
+	assert_int_equal(run(scene, op), 0);
+	return token_write(scene->serial - 1);
+}
+
+uint32_t frames_used(struct scene *scene)
+{
+	struct machine_stats stats;
+
+	machine_stats(scene->machine, &stats);
+	return stats.frames_used;
+}
+
 static void compare(struct scene *scene, const char *seen, const char *picture)
 {
 	if (strcmp(seen, picture))
@@ -42,7 +60,7 @@ void pages(struct scene *scene, uint32_t proc, const char *picture)
 	char seen[WINDOW_PAGES + 1] = {0};
 
 	for (size_t i = 0; i < strlen(picture); i++)
-		seen[i] = machine_page_char(scene->machine, proc, BASE_VPN + (uint32_t)i);
+		seen[i] = machine_page_char(scene->machine, proc, W0 + (uint32_t)i);
 	compare(scene, seen, picture);
 }
 
@@ -53,11 +71,10 @@ void areas(struct scene *scene, uint32_t proc, const char *picture)
 
 	for (uint32_t i = 0; i < strlen(picture); i++) {
 		struct area_view area;
-		char state = machine_page_char(scene->machine, proc, BASE_VPN + i);
+		char state = machine_page_char(scene->machine, proc, W0 + i);
 
 		seen[i] = '.';
-		if (!machine_view_area(scene->machine, proc, BASE_VPN + i, &area) ||
-		    area.start > BASE_VPN + i)
+		if (!machine_view_area(scene->machine, proc, W0 + i, &area) || area.start > W0 + i)
 			continue;
 		if (area.end != end)
 			letter++;
@@ -71,7 +88,7 @@ uint32_t mappers(struct scene *scene, uint32_t proc, uint32_t page)
 {
 	struct page_view view;
 
-	machine_view_page(scene->machine, proc, BASE_VPN + page, &view);
+	machine_view_page(scene->machine, proc, W0 + page, &view);
 	return view.mapcount;
 }
 
@@ -79,7 +96,7 @@ void known_as(struct scene *scene, uint32_t proc, uint32_t page, const char *exp
 {
 	char seen[128];
 
-	machine_describe(scene->machine, proc, BASE_VPN + page, seen, sizeof(seen));
+	machine_describe(scene->machine, proc, W0 + page, seen, sizeof(seen));
 	if (!strstr(seen, expected))
 		fail_msg("%s: p%u w%u is known as \"%s\", not \"%s\"",
 			 machine_rmap(scene->machine)->name, proc, page, seen, expected);

@@ -14,6 +14,8 @@
 
 #include "machine.h"
 
+#define W0 (WINDOW_BASE / PAGE_SIZE) /* page w0 */
+
 struct scene {
 	struct machine *machine;
 	struct result last; /* of the last run() */
@@ -22,6 +24,9 @@ struct scene {
 
 /* Run one op given in the text form; it must parse. Recounts afterwards. Returns its err. */
 int run(struct scene *scene, const char *op);
+/* Run OP, which must succeed. Returns what it read, or what it wrote. */
+uint64_t content(struct scene *scene, const char *op);
+uint64_t put(struct scene *scene, const char *op);
 /* Compare areas / page states of process PROC from w0 on with PICTURE. */
 void areas(struct scene *scene, uint32_t proc, const char *picture);
 void pages(struct scene *scene, uint32_t proc, const char *picture);
@@ -32,6 +37,7 @@ uint32_t mappers(struct scene *scene, uint32_t proc, uint32_t page);
 void known_as(struct scene *scene, uint32_t proc, uint32_t page, const char *expected);
 /* Run OP, an evict or swapout; it must unmap the page everywhere. */
 void evicted(struct scene *scene, const char *op);
+uint32_t frames_used(struct scene *scene);
 /* Bytes of the backend's own objects. */
 uint64_t meta_bytes(struct scene *scene);
 /* What the backend's walks cost while OP ran. */

@@ -12,7 +12,6 @@
 
 #include "picture.h"
 
-#define W0  (WINDOW_BASE / PAGE_SIZE)
 #define TAG 1u
 
 static struct mm *mm_of(struct scene *s, uint32_t proc)

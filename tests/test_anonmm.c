@@ -15,8 +15,6 @@
 
 #include "picture.h"
 
-#define W0 (WINDOW_BASE / PAGE_SIZE)
-
 static struct mm *mm_of(struct scene *s, uint32_t proc)
 {
 	return s->machine->tasks[proc]->mm;

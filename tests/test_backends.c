@@ -17,7 +17,6 @@
 #include "chain.h"
 #include "picture.h"
 
-#define W0   (WINDOW_BASE / PAGE_SIZE)
 #define MANY 100 /* entries in the chain tests */
 
 /* ---- chains, without an engine around them -------------------------------------------- */

@@ -26,26 +26,6 @@ static struct page_view look(struct scene *s, uint32_t proc, uint32_t page)
 }
 
 /* The pages of memory that are in use. */
-static uint32_t frames_used(struct scene *s)
-{
-	struct machine_stats stats;
-
-	machine_stats(s->machine, &stats);
-	return stats.frames_used;
-}
-
-static uint64_t content(struct scene *s, const char *op)
-{
-	assert_int_equal(run(s, op), 0);
-	return s->last.token;
-}
-
-static uint64_t put(struct scene *s, const char *op)
-{
-	assert_int_equal(run(s, op), 0);
-	return token_write(s->serial - 1);
-}
-
 /* ---- faults ------------------------------------------------------------------------------ */
 
 static void play_fill(struct scene *s)

@@ -13,22 +13,8 @@
 #include "internal.h"
 #include "picture.h"
 
-#define W0 (WINDOW_BASE / PAGE_SIZE)
-
 /* Read a page; its content. */
-static uint64_t content(struct scene *s, const char *op)
-{
-	assert_int_equal(run(s, op), 0);
-	return s->last.token;
-}
-
 /* Write a page; the token that is there now. */
-static uint64_t put(struct scene *s, const char *op)
-{
-	assert_int_equal(run(s, op), 0);
-	return token_write(s->serial - 1);
-}
-
 static struct page_view look(struct scene *s, uint32_t proc, uint32_t page)
 {
 	struct page_view view;

@@ -11,20 +11,6 @@
 #include "internal.h"
 #include "picture.h"
 
-#define W0 (WINDOW_BASE / PAGE_SIZE)
-
-static uint64_t content(struct scene *s, const char *op)
-{
-	assert_int_equal(run(s, op), 0);
-	return s->last.token;
-}
-
-static uint64_t put(struct scene *s, const char *op)
-{
-	assert_int_equal(run(s, op), 0);
-	return token_write(s->serial - 1);
-}
-
 static pte_t entry(struct scene *s, uint32_t proc, uint32_t page)
 {
 	struct page_view view;
@@ -41,14 +27,6 @@ static struct page *page_at(struct scene *s, uint32_t proc, uint32_t page)
 static bool is_lazy(struct scene *s, uint32_t proc, uint32_t page)
 {
 	return page_at(s, proc, page)->flags & PG_LAZYFREE;
-}
-
-static uint32_t frames_used(struct scene *s)
-{
-	struct machine_stats stats;
-
-	machine_stats(s->machine, &stats);
-	return stats.frames_used;
 }
 
 /* Until reclaim comes the page is there; then it goes, without a slot. */

@@ -13,8 +13,6 @@
 
 #include "picture.h"
 
-#define W0 (WINDOW_BASE / PAGE_SIZE)
-
 static struct vma *area_at(struct scene *s, uint32_t proc, uint32_t page)
 {
 	return vma_at(s->machine, s->machine->tasks[proc]->mm, W0 + page);

@@ -12,24 +12,10 @@
 #include "internal.h"
 #include "picture.h"
 
-#define W0 (WINDOW_BASE / PAGE_SIZE)
-
 static uint32_t value(struct scene *s, const char *op)
 {
 	assert_int_equal(run(s, op), 0);
 	return s->last.value;
-}
-
-static uint64_t content(struct scene *s, const char *op)
-{
-	assert_int_equal(run(s, op), 0);
-	return s->last.token;
-}
-
-static uint64_t put(struct scene *s, const char *op)
-{
-	assert_int_equal(run(s, op), 0);
-	return token_write(s->serial - 1);
 }
 
 static uint64_t stored(struct scene *s, uint32_t file, uint32_t index)
