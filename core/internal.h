@@ -20,7 +20,7 @@
  *   pkmap.c     those that last, in a pool
  *   tlb.c       processors, TLBs, flushes, the gather         (tlb.h)
  *   frame.c     zones, frames, watermarks
- *   actors.c    what runs inside an op, and what has to wait
+ *   actors.c    what runs inside an op; actors_wait.c: what has to wait
  *   kmem.c      typed pools, i386 accounting, allocation oracle
  *   recount*.c  everything recomputed
  *   radix.c     sparse maps from page offset to a word
@@ -606,6 +606,15 @@ void group_begin(struct machine *machine, const struct op *ops, uint32_t n,
 		 struct op_outcome *outcomes);
 /* Do OP now: through the table of ops. */
 int op_dispatch(struct machine *machine, const struct op *op, struct result *result);
+
+/* OP's code is ready for others to run inside it. */
+bool actor_lets_in(const struct op *op);
+/* OP would sleep or spin here for something that the host has. */
+bool actor_waits(struct machine *machine, const struct op *op, const struct held *held);
+/* The processes that OP is done by, makes or ends: a bit each. */
+uint32_t actor_procs(const struct op *op);
+/* The address space that OP is done in; NULL: none. */
+struct mm *actor_mm(const struct machine *machine, const struct op *op);
 
 /* ---- struct machine ------------------------------------------------------------------ */
 
