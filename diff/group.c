@@ -132,18 +132,27 @@ static uint32_t origin(const struct diff *diff, const uint32_t *ran, uint32_t i,
 	return proc;
 }
 
-/* OP puts something else at VPN, or may: not all say where. */
-static bool replaces(const struct op *op, uint32_t vpn)
+/* VPN is among so many pages from operand ADDR of OP on. */
+static bool covers(const struct op *op, const char *addr, const char *len, uint32_t vpn)
+{
+	enum op_code code = (enum op_code)op->code;
+
+	return vpn - op->args[op_operand_index(code, addr)] / PAGE_SIZE <
+	       op->args[op_operand_index(code, len)];
+}
+
+/* OP takes what was at VPN away from there. A heap does not grow into what is there. */
+static bool replaces(const struct diff *diff, const struct op *op, uint32_t vpn)
 {
 	switch ((enum op_code)op->code) {
 	case OP_mmap:
 	case OP_munmap:
 	case OP_remap_file_pages:
-		return vpn - op->args[op_operand_index((enum op_code)op->code, "addr")] /
-				       PAGE_SIZE <
-		       op->args[op_operand_index((enum op_code)op->code, "len")];
+		return covers(op, "addr", "len", vpn);
 	case OP_mremap:
+		return covers(op, "addr", "old_len", vpn) || covers(op, "new_addr", "new_len", vpn);
 	case OP_brk:
+		return model_in_heap(diff->model, op->args[0], vpn);
 	case OP_exec:
 		return true;
 	default:
@@ -158,7 +167,7 @@ static bool area_has_changed(const struct diff *diff, const uint32_t *ran, uint3
 	while (i--) {
 		const struct op *op = &diff->group[ran[i]];
 
-		if (replaces(op, vpn) && share_space(diff, op->args[0], proc) &&
+		if (replaces(diff, op, vpn) && share_space(diff, op->args[0], proc) &&
 		    !diff->reference->outcomes[ran[i]].result.err)
 			return true;
 	}

@@ -515,6 +515,11 @@ bool model_file_page(const struct model *model, uint32_t proc, uint32_t vpn, uin
 	return true;
 }
 
+bool model_in_heap(const struct model *model, uint32_t proc, uint32_t vpn)
+{
+	return is_alive(model, proc) && vpn >= BRK_START && vpn < model->of[proc]->brk;
+}
+
 bool model_next_mapped(const struct model *model, uint32_t proc, uint32_t *vpn)
 {
 	const struct space *space;

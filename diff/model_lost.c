@@ -131,7 +131,27 @@ static void adopt_range(struct model *model, struct space *space, uint32_t first
 	}
 }
 
-static void forget_contents(struct model *model, struct space *space, uint32_t first, uint32_t last)
+/* What nobody knows of pages that may have been moved: UNKNOWN, and LAZY if one that may be lost is
+ * among them. */
+static uint64_t unknown_content(const struct model *model, const struct space *space)
+{
+	const struct lost *lost = &model->lost;
+
+	for (uint32_t i = 0; i < lost->n; i++) {
+		uint32_t vpn = lost->range[i].first, last = lost->range[i].last;
+
+		for (; tokens_next(&model->pool, &space->tokens, &vpn, last); vpn++) {
+			const struct area *area = space_area(space, vpn);
+
+			if (area && area_content(model, space, area, vpn) & TOKEN_LAZY)
+				return TOKEN_UNKNOWN | TOKEN_LAZY;
+		}
+	}
+	return TOKEN_UNKNOWN;
+}
+
+static void forget_contents(struct model *model, struct space *space, uint32_t first, uint32_t last,
+			    uint64_t unknown)
 {
 	uint32_t i, vpn;
 
@@ -143,13 +163,13 @@ static void forget_contents(struct model *model, struct space *space, uint32_t f
 		for (vpn = area->start > first ? area->start : first;
 		     vpn < area->end && vpn < last && !area_beyond_end(model, space, area, vpn);
 		     vpn++)
-			tokens_set(&model->pool, &space->tokens, vpn, TOKEN_UNKNOWN);
+			tokens_set(&model->pool, &space->tokens, vpn, unknown);
 	}
 }
 
 /* What is mapped where the model has nothing: pages that were moved there. true: there are any. */
 static bool adopt_strays(struct model *model, struct space *space, const struct model_area *seen,
-			 size_t n)
+			 size_t n, uint64_t unknown)
 {
 	bool found = false;
 	uint32_t i;
@@ -168,7 +188,7 @@ static bool adopt_strays(struct model *model, struct space *space, const struct 
 			if (k < space->n && space->area[k].start < to)
 				to = space->area[k].start;
 			adopt_range(model, space, from, to, &seen[i], 1);
-			forget_contents(model, space, from, to);
+			forget_contents(model, space, from, to, unknown);
 			found = true;
 		}
 	}
@@ -181,10 +201,12 @@ void model_adopt(struct model *model, const struct model_area *areas, size_t n)
 	struct space *space;
 	uint32_t i, first, last;
 	bool carried = false;
+	uint64_t unknown;
 
 	if (lost->proc == PROC_MAX)
 		return;
 	space = model->of[lost->proc];
+	unknown = unknown_content(model, space);
 	if (lost->moving)
 		cells_doubt(model, space, 0, VPN_END);
 	object_get(model, lost->object);
@@ -194,11 +216,11 @@ void model_adopt(struct model *model, const struct model_area *areas, size_t n)
 	last = lost->range[0].last;
 	space_mark_seams(space, first ? first - 1 : 0, last + 1);
 	if (lost->anywhere)
-		carried = adopt_strays(model, space, areas, n);
+		carried = adopt_strays(model, space, areas, n, unknown);
 	else if (lost->moving && lost->n == 2)
 		carried = !space_is_free(space, lost->range[1].first, lost->range[1].last);
 	for (i = 0; carried && i < lost->n; i++)
-		forget_contents(model, space, lost->range[i].first, lost->range[i].last);
+		forget_contents(model, space, lost->range[i].first, lost->range[i].last, unknown);
 	object_put(model, lost->object);
 	model->lost.proc = PROC_MAX;
 }

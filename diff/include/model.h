@@ -81,6 +81,8 @@ bool model_noreserve(const struct model *model, uint32_t proc, uint32_t vpn);
 /* Which page of which of f0..f7 is mapped at page VPN of PROC? False: none. */
 bool model_file_page(const struct model *model, uint32_t proc, uint32_t vpn, uint32_t *file,
 		     uint32_t *pgoff);
+/* Is page VPN of PROC between the start of its heap and its break? */
+bool model_in_heap(const struct model *model, uint32_t proc, uint32_t vpn);
 /* Iterate what the model holds as mapped, for whole-state comparison: the first mapped vpn at or
  * after *VPN of PROC. false: none. */
 bool model_next_mapped(const struct model *model, uint32_t proc, uint32_t *vpn);
