@@ -378,28 +378,32 @@ static void sort_areas(struct vma **areas, uint32_t n)
 	}
 }
 
-static uint32_t collect_areas(struct machine *machine, const struct vma_list *list, uint32_t n)
+static void collect_areas(struct machine *machine, const struct vma_list *list,
+			  struct area_array *areas)
 {
 	struct vma *vma;
 
 	TAILQ_FOREACH (vma, list, shared) {
-		if (n == machine->max_areas) {
-			machine->max_areas = machine->max_areas ? 2 * machine->max_areas : 64;
-			machine->areas = host_realloc(machine, machine->areas,
-						      machine->max_areas * sizeof(*machine->areas));
+		if (areas->n == areas->max) {
+			areas->max = areas->max ? 2 * areas->max : 64;
+			areas->area = host_realloc(machine, areas->area,
+						   areas->max * sizeof(*areas->area));
 		}
-		machine->areas[n++] = vma;
+		areas->area[areas->n++] = vma;
 	}
-	return n;
 }
 
-/* The areas of FILE in that order; the array is the machine's. */
-static struct vma **sorted_areas(struct machine *machine, struct address_space *file, uint32_t *n)
+/* The areas of FILE in that order; the array is the machine's. Who has the list of another file
+ * locked, and so is under way, has the first one. */
+static const struct area_array *sorted_areas(struct machine *machine, struct address_space *file)
 {
-	*n = collect_areas(machine, &file->i_mmap, 0);
-	*n = collect_areas(machine, &file->i_mmap_nonlinear, *n);
-	sort_areas(machine->areas, *n);
-	return machine->areas;
+	struct area_array *areas = &machine->truncated[machine->i_mmap_lock != NULL];
+
+	areas->n = 0;
+	collect_areas(machine, &file->i_mmap, areas);
+	collect_areas(machine, &file->i_mmap_nonlinear, areas);
+	sort_areas(areas->area, areas->n);
+	return areas;
 }
 
 /* Clear the entries of VMA for offsets [FIRST, LAST). */
@@ -423,6 +427,7 @@ static uint32_t unmap_space_range(struct machine *machine, struct address_space 
 				  struct vma **areas, uint32_t n, uint32_t first, uint32_t last,
 				  bool even_cows, bool *visited)
 {
+	const struct address_space *outer = machine->i_mmap_lock;
 	struct mm *mm = areas[0]->mm;
 	struct mmu_gather tlb;
 	uint32_t i;
@@ -437,7 +442,7 @@ static uint32_t unmap_space_range(struct machine *machine, struct address_space 
 		unmap_area_range(&tlb, areas[i], first, last, even_cows);
 		areas[i]->truncate_count = file->truncate_count;
 	}
-	machine->i_mmap_lock = NULL;
+	machine->i_mmap_lock = outer;
 	tlb_finish_mmu(&tlb);
 	return i;
 }
@@ -447,16 +452,15 @@ static uint32_t unmap_space_range(struct machine *machine, struct address_space 
 static bool unmap_areas_range(struct machine *machine, struct address_space *file, uint32_t first,
 			      uint32_t last, bool even_cows)
 {
-	uint32_t n, next;
-	struct vma **areas = sorted_areas(machine, file, &n);
+	const struct area_array *areas = sorted_areas(machine, file);
 
-	for (uint32_t i = 0; i < n; i = next) {
+	for (uint32_t i = 0, next; i < areas->n; i = next) {
 		bool visited;
 
-		next = i + unmap_space_range(machine, file, &areas[i], n - i, first, last,
-					     even_cows, &visited);
+		next = i + unmap_space_range(machine, file, &areas->area[i], areas->n - i, first,
+					     last, even_cows, &visited);
 		/* Who has waited for the list may have it now. */
-		if (visited && next < n && preempt(machine, TRUNCATE_LOCKBREAK))
+		if (visited && next < areas->n && preempt(machine, TRUNCATE_LOCKBREAK))
 			return false;
 	}
 	return true;

@@ -689,8 +689,11 @@ struct machine {
 	struct pin pins[PIN_MAX];
 	bool clustered; /* others in the lockstep have page clustering, if not this one */
 
-	struct vma **areas; /* scratch of truncation */
-	uint32_t max_areas;
+	/* Scratch of a truncation, and of another inside it. */
+	struct area_array {
+		struct vma **area;
+		uint32_t n, max;
+	} truncated[2];
 
 	struct event *events;
 	size_t nr_events, max_events;

@@ -94,7 +94,8 @@ void machine_destroy(struct machine *machine)
 	kmem_destroy(machine);
 	free(machine->rmap_private);
 	pkmap_destroy(machine);
-	free(machine->areas);
+	free(machine->truncated[0].area);
+	free(machine->truncated[1].area);
 	free(machine->events);
 	free(machine);
 }
